@@ -1,0 +1,35 @@
+/*
+ * knobs: settings that the agent fixes before it loads the kernel half (rodata), so that
+ * the verifier removes what is off.
+ */
+#ifndef KNOBS_H
+#define KNOBS_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+struct knobs {
+	__u32 self_tgid;	/* the agent: never traced */
+	__u32 trace_all;	/* every process is a target, not only those in the targets map */
+	__u32 watch_exec;	/* report exec and exit of every process, for discovery */
+	__u32 follow;		/* children of a target become targets */
+	__u32 wake_bytes;	/* wake the agent when this much waits in the ring */
+	__u32 pad;
+};
+
+/* value of the targets map: what is known of a traced process */
+struct target_knobs {
+	__u64 py_tss_slot;	/* offset from fs base to the thread state's slot; 0: use py_tls */
+	__s64 py_tls;		/* offset from fs base where the thread state pointer stands */
+	__u64 py_context_off;	/* PyThreadState -> context */
+	__u64 py_context_type;	/* address of PyContext_Type in the process; 0: not Python */
+};
+
+/* values that a librdkafka binary needs, keyed by attach cookie */
+struct kafka_knobs {
+	__u32 topic_off;	/* rd_kafka_topic_s -> rkt_topic: 80 before 1.5, 88 since */
+	__u32 name_off;		/* rd_kafka_s -> rk_name; 0: unknown */
+};
+
+#endif

@@ -1,0 +1,76 @@
+/* utf8: see utf8.h. Validity as in RFC 3629: shortest form, no surrogates, up to U+10FFFF. */
+#include "util/utf8.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Range of the second byte, which is what rules out overlong forms and surrogates. */
+static int utf8_lead(unsigned char lead, unsigned char *low, unsigned char *high)
+{
+	*low = 0x80;
+	*high = 0xbf;
+	if (lead < 0x80)
+		return 1;
+	if (lead >= 0xc2 && lead <= 0xdf)
+		return 2;
+	if (lead >= 0xe0 && lead <= 0xef) {
+		if (lead == 0xe0)
+			*low = 0xa0;
+		if (lead == 0xed)
+			*high = 0x9f;
+		return 3;
+	}
+	if (lead >= 0xf0 && lead <= 0xf4) {
+		if (lead == 0xf0)
+			*low = 0x90;
+		if (lead == 0xf4)
+			*high = 0x8f;
+		return 4;
+	}
+	return 0;
+}
+
+int utf8_sequence(const unsigned char *p, size_t left)
+{
+	unsigned char low, high;
+	int i, n;
+
+	n = utf8_lead(p[0], &low, &high);
+	for (i = 1; i < n; i++) {
+		if ((size_t)i >= left)
+			return -1;
+		if (p[i] < low || p[i] > high)
+			return 0;
+		low = 0x80;
+		high = 0xbf;
+	}
+	return n;
+}
+
+char *utf8_clean(const void *bytes, size_t len)
+{
+	static const char replacement[] = "\xef\xbf\xbd";
+	const unsigned char *p = bytes;
+	char *text = malloc(len * 3 + 1);
+	size_t in = 0, out = 0;
+	int n;
+
+	if (!text)
+		return NULL;
+	while (in < len) {
+		n = p[in] ? utf8_sequence(p + in, len - in) : 0;
+		if (n < 0)
+			break;
+		if (n > 0) {
+			memcpy(text + out, p + in, n);
+			out += n;
+			in += n;
+		} else {
+			memcpy(text + out, replacement, 3);
+			out += 3;
+			in++;
+		}
+	}
+	text[out] = '\0';
+	return text;
+}
