@@ -6,6 +6,7 @@ Prints one JSON line for each execution; exit 1 when any did not end as its kind
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
 
@@ -103,13 +104,18 @@ async def run(args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--api", required=True, help="URL of the api")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--dir", help="run directory of the platform (up.py --dir)")
+    where.add_argument("--api", help="URL of the api")
     parser.add_argument("-n", "--executions", type=int, default=5)
     parser.add_argument("-c", "--concurrency", type=int, default=1, help="executions in flight")
     parser.add_argument("--kinds", default="fast,slow,fail,crash,retry", help="taken in turn")
     parser.add_argument("--slow", type=float, default=3, help="seconds that a slow one sleeps")
     parser.add_argument("--poll", type=float, default=0.15, help="seconds between polls")
     args = parser.parse_args()
+    if args.dir:
+        with open(os.path.join(args.dir, "platform.json")) as f:
+            args.api = "http://" + json.load(f)["api"]["address"]
     args.kinds = args.kinds.split(",")
     unknown = set(args.kinds) - set(LANGUAGES)
     if unknown:

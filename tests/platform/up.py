@@ -19,6 +19,7 @@ import common
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = "/usr/bin/python3"     # Debian's own: another python3 in the path lacks the packages
+BROKER = os.path.join(HERE, "../../build/release/tools/platform/broker")    # as make puts it
 PR_SET_PDEATHSIG = 1
 READY_S = 60
 STOP_S = 12                     # longer than the services' own common.EXIT_GRACE_S
@@ -167,8 +168,7 @@ def main():
     parser.add_argument("--brokers", help="use this Kafka instead of starting a broker")
     parser.add_argument("--kube-url", help="use this Kubernetes API instead of starting kube")
     parser.add_argument("--api-port", type=int, default=0, help="port of the api; 0: any free one")
-    parser.add_argument("--broker", default=os.path.join(HERE, "../../build/broker"),
-                        help="the broker program")
+    parser.add_argument("--broker", default=BROKER, help="the broker program")
     args = parser.parse_args()
     args.dir = os.path.abspath(args.dir)
     os.makedirs(args.dir, exist_ok=True)
