@@ -6,4 +6,5 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 binary=$("$here/build.sh")
-exec "$binary" --config "$here/config.yaml"
+# However its caller ends, Jaeger ends with it.
+exec setpriv --pdeathsig TERM "$binary" --config "$here/config.yaml"
