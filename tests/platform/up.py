@@ -23,7 +23,8 @@ BROKER = os.path.join(HERE, "../../build/release/tools/platform/broker")    # as
 PR_SET_PDEATHSIG = 1
 READY_S = 60
 STOP_S = 12                     # longer than the services' own common.EXIT_GRACE_S
-TICK_S = 0.05
+START_TICK_S = 0.05
+RUN_TICK_S = 0.25               # how late the end of a service may be noticed
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -64,12 +65,12 @@ class Platform:
                           "--propagation", self.args.propagation, *options],
                    stdin=subprocess.DEVNULL)
 
-    def check(self):
+    def check(self, tick=START_TICK_S):
         for name, child in self.children.items():
             if child.poll() is not None:
                 raise Failure("%s (pid %d) ended with %d; see %s/%s.err" % (
                     name, child.pid, child.returncode, self.args.dir, name))
-        if signal.sigtimedwait(STOP_SIGNALS, TICK_S):
+        if signal.sigtimedwait(STOP_SIGNALS, tick):
             raise KeyboardInterrupt
 
     def ready(self, name):
@@ -181,7 +182,7 @@ def main():
         platform.start()
         print("platform: ready, api at http://%s" % platform.addresses["api"], flush=True)
         while True:
-            platform.check()
+            platform.check(RUN_TICK_S)
     except KeyboardInterrupt:
         return 0
     except (Failure, OSError) as err:
