@@ -68,6 +68,11 @@ install_go() {
 
 # GOTOOLCHAIN says outright whether this build may fetch another toolchain, whatever the machine
 # was set to. Without cgo it needs no C compiler, and at low priority it disturbs nobody.
+go_build() { # TOOLCHAIN
+	(cd "$here" && GOTOOLCHAIN=$1 CGO_ENABLED=0 nice -n 10 "$go" build -trimpath \
+		-ldflags='-s -w' -o "$binary.new" "$TOOL") >"$dir/build.log" 2>&1 9>&-
+}
+
 build() {
 	local have start=$SECONDS toolchain=local
 
@@ -78,9 +83,11 @@ build() {
 		say "$go is $have: it fetches the $wanted that go.mod asks for as a Go module"
 	fi
 	say "building $version with $go $have (minutes when cold)"
-	(cd "$here" && GOTOOLCHAIN=$toolchain CGO_ENABLED=0 nice -n 10 "$go" build \
-		-trimpath -ldflags='-s -w' -o "$binary.new" "$TOOL") >"$dir/build.log" 2>&1 9>&- ||
-		die "the build failed: $(tail -n 3 "$dir/build.log") (all of it in $dir/build.log)"
+	if ! go_build "$toolchain"; then
+		say "once more, for a download may have failed: $(tail -n 1 "$dir/build.log")"
+		go_build "$toolchain" ||
+			die "the build failed: $(tail -n 3 "$dir/build.log" | tr -s "\n\t" " ")(all in $dir/build.log)"
+	fi
 	mv "$binary.new" "$binary"
 	say "built $binary, $((SECONDS - start)) s"
 }
