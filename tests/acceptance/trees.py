@@ -17,7 +17,7 @@ NS_PER_US = 1000
 MAX_SHOWN = 160  # characters of a value in a difference's sentence
 
 # Jaeger shows clocks that disagree by this warning when it is told not to correct them. A message
-# is consumed after its producer's span ended, which looks to it like such a clock: no difference.
+# consumed after its producer's span ended can look to it like such a clock: that is no difference.
 SKEW_WARNING = "clock skew adjustment disabled"
 
 
