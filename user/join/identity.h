@@ -1,0 +1,40 @@
+/*
+ * identity: which trace a message belongs to, by what it carries: trace contexts, span ids
+ * that were taken over from the wire (each once only), and configured attribute values.
+ */
+#ifndef JOIN_IDENTITY_H
+#define JOIN_IDENTITY_H
+
+#include "decode/msg.h"
+#include "join/assembly.h"
+
+struct identity;
+
+int identity_new(struct identity **ret, struct assemblies *as, struct counters *counters);
+void identity_free(struct identity *id);
+
+/*
+ * Places an inbound message's node by its context: its trace, and the sender's span or the
+ * ancestor whose id was passed on as a candidate for its parent.
+ */
+void identity_place_inbound(struct identity *id, struct node *n, const struct context *c);
+
+/*
+ * Places an outgoing message's node, made by @activity (NULL: not known; then no adoption).
+ * A context seen for the first time gives the node its span id, and the activity its trace
+ * id where nothing gave one yet (late adoption). A repeated one gives the trace only.
+ */
+void identity_place_outgoing(struct identity *id, struct node *n, struct node *activity,
+			     const struct context *c);
+
+/* Keeps the identifying attributes of @m with @n. */
+void identity_note(struct node *n, const struct msg *m);
+
+/*
+ * When all other evidence about @n has been heard: without a candidate for a parent, and
+ * where a kept attribute names exactly one other live trace, that trace's root becomes the
+ * parent (or only a link). Then the attributes name @n's trace.
+ */
+void identity_settle(struct identity *id, struct node *n);
+
+#endif

@@ -1,0 +1,10 @@
+/*
+ * kafka_error: names of librdkafka's rd_kafka_resp_err_t (rdkafka.h 2.0.2): broker errors by
+ * the Kafka protocol's names, local ones with a leading underscore.
+ */
+#ifndef JOIN_KAFKA_ERROR_H
+#define JOIN_KAFKA_ERROR_H
+
+const char *kafka_error_name(int err);	/* static; NULL: not in the table */
+
+#endif

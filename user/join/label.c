@@ -1,0 +1,48 @@
+/*
+ * label: which activity an outgoing message works for, by the labels that its record
+ * carries. A label of work that has ended means nothing: then no parent is claimed.
+ */
+#include "join/core.h"
+
+static struct node *resolve(struct core *c, const struct msg *m, const struct msg_label *l)
+{
+	struct node *activity = NULL;
+
+	if (l->kind == LABEL_OF_HTTP)
+		activity = core_http_active(c, m->tgid, l);
+	else if (l->kind == LABEL_OF_KAFKA)
+		activity = core_kafka_active(c, m->tgid, l);
+	if (!activity && l->kind != LABEL_OF_NONE)
+		counter_add(c->counters, JOIN_STALE, 1);
+	return activity;
+}
+
+/*
+ * The runtime task comes first: it is right also where one thread runs many tasks. The
+ * thread's own label counts only outside of event loops, where a thread reads one request,
+ * works for it, and answers it.
+ */
+struct node *core_find_activity(struct core *c, struct node *n, const struct msg *m)
+{
+	const struct msg_labels *l = &m->labels;
+	struct node *activity;
+
+	if (l->task.kind != LABEL_OF_NONE) {
+		activity = resolve(c, m, &l->task);
+		if (activity)
+			node_add_candidate(n, EVIDENCE_TASK_PYTHON, activity);
+		else
+			n->root_reason = "its task's work had ended";
+		return activity;
+	}
+	if (l->loop_thread) {
+		n->root_reason = l->has_task ? "its task has no label" : "an event loop's thread";
+		return NULL;
+	}
+	activity = resolve(c, m, &l->thread);
+	if (activity)
+		node_add_candidate(n, EVIDENCE_THREAD, activity);
+	else if (l->thread.kind != LABEL_OF_NONE)
+		n->root_reason = "its thread's work had ended";
+	return activity;
+}
