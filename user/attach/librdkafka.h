@@ -1,0 +1,47 @@
+/*
+ * librdkafka: is this file one, which version, and where it is probed.
+ *
+ * The hooks are the call points of librdkafka's own interceptors, which run whether or not an
+ * interceptor is registered. They are found in the symbol tables, else by the only string
+ * that each refers to. Private struct offsets are chosen by version and then held against the
+ * code of small exported functions: a contradiction is a refusal, never a guess.
+ */
+#ifndef ATTACH_LIBRDKAFKA_H
+#define ATTACH_LIBRDKAFKA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "attach/site.h"
+#include "knobs.h"
+
+#define LIBRDKAFKA_POINTS_MAX 16
+#define LIBRDKAFKA_OLDEST 0x010000ffU	/* 1.0.0; before it messages were laid out otherwise */
+
+struct elf;
+struct load_kafka_sites;
+struct reason;
+
+enum librdkafka_role { KAFKA_SEND, KAFKA_ACK_QUEUE, KAFKA_CONSUME, KAFKA_POLL };
+
+struct librdkafka_point {
+	enum librdkafka_role role;
+	const char *name;	/* static */
+	struct site site;	/* poll functions too dear to probe stay, with is_left_out */
+	uint8_t is_left_out;
+};
+
+struct librdkafka {
+	uint32_t version;	/* 0xMMmmrrpp as rd_kafka_version() has it */
+	const char *found_by;	/* static: "symbol", "string" */
+	struct kafka_knobs knobs;
+	struct librdkafka_point points[LIBRDKAFKA_POINTS_MAX];
+	size_t count;
+};
+
+/* -ENOENT: not librdkafka. Any other error: it is, and @why says why it is not probed. */
+int librdkafka_find(struct elf *e, struct librdkafka *ret, struct reason *why);
+
+void librdkafka_sites(const struct librdkafka *k, struct load_kafka_sites *ret);
+
+#endif
