@@ -15,6 +15,8 @@
 	X(LOST_RING_FULL, "kernel.lost.ring_full", \
 	  "the ring was full: the agent reads too slowly") \
 	X(LOST_READ_FAULT, "kernel.lost.read_fault", "the program's memory could not be read") \
+	X(FAIL_READ_FAULT, "kernel.fail.read_fault", \
+	  "a part of a record or a label could not be read; the record came without it") \
 	X(FAIL_STASH_FULL, "kernel.fail.stash_full", "no room to remember a call in flight") \
 	X(FAIL_CONN_FULL, "kernel.fail.conn_full", "no room for a new connection's state") \
 	X(FAIL_LABEL_FULL, "kernel.fail.label_full", "no room for a label: its parent is lost") \

@@ -1,0 +1,95 @@
+/*
+ * ring: owner of the ring buffer and of the counters.
+ *
+ * Every record that a probe wants to send is counted once, and again as submitted or as lost
+ * with its cause, so KERNEL_RECORDS = KERNEL_SUBMITTED + all LOST_* whenever no probe is running.
+ */
+#include "core.bpf.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 16 << 20);		/* user space may choose another size */
+} ring SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, COUNTER_KERNEL_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} counters SEC(".maps");
+
+__hidden void count_add(enum counter id, __u64 n)
+{
+	__u32 key = id;
+	__u64 *value;
+
+	value = bpf_map_lookup_elem(&counters, &key);
+	if (value)
+		/* atomic although per CPU: a uprobe's program may be preempted by another */
+		__sync_fetch_and_add(value, n);
+}
+
+__hidden void count(enum counter id)
+{
+	count_add(id, 1);
+}
+
+/* The verifier must see the size as a constant: one call a size. */
+static void *reserve(__u32 room)
+{
+	switch (room) {
+	case RING_96:
+		return bpf_ringbuf_reserve(&ring, RING_96, 0);
+	case RING_256:
+		return bpf_ringbuf_reserve(&ring, RING_256, 0);
+	case RING_768:
+		return bpf_ringbuf_reserve(&ring, RING_768, 0);
+	case RING_1536:
+		return bpf_ringbuf_reserve(&ring, RING_1536, 0);
+	case RING_2560:
+		return bpf_ringbuf_reserve(&ring, RING_2560, 0);
+	case RING_4352:
+		return bpf_ringbuf_reserve(&ring, RING_4352, 0);
+	}
+	return NULL;
+}
+
+__hidden void *ring_reserve(__u32 room)
+{
+	void *record;
+
+	count(KERNEL_RECORDS);
+	record = reserve(room);
+	if (!record)
+		count(LOST_RING_FULL);
+	return record;
+}
+
+__hidden void ring_submit(void *record)
+{
+	__u64 waiting = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
+
+	/* a wake-up costs more than a probe; the agent polls anyway */
+	bpf_ringbuf_submit(record, waiting < knobs.wake_bytes ? BPF_RB_NO_WAKEUP
+							      : BPF_RB_FORCE_WAKEUP);
+	count(KERNEL_SUBMITTED);
+}
+
+__hidden void ring_discard(void *record, enum counter cause)
+{
+	bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+	count(cause);
+}
+
+__hidden void head_fill(struct wire_head *h, enum wire_kind kind, __u64 ts_ns, __u32 flags)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u64 id = bpf_get_current_pid_tgid();
+
+	h->kind = kind;
+	h->flags = flags;
+	h->ts_ns = ts_ns;
+	h->tgid = id >> 32;
+	h->tid = (__u32)id;
+	h->start_ns = BPF_CORE_READ(task, group_leader, start_time);
+}
