@@ -150,6 +150,8 @@ class Api:
         request.state.execution = (meta.get("labels") or {}).get(common.LABEL)
         refuse = int((meta.get("annotations") or {}).get(REFUSE, "0"))
         if self.refused[meta["name"]] < refuse:
+            while len(self.refused) >= PODS_MAX:     # names that were never asked for again
+                self.refused.pop(next(iter(self.refused)))
             self.refused[meta["name"]] += 1
             raise StatusError(503, "ServiceUnavailable", "the server is not ready")
         self.refused.pop(meta["name"], None)

@@ -47,6 +47,8 @@ class Monitor:
 
         wanted = {"namespace": self.args.namespace, "label_selector": "app=execution"}
         pods = self.kube.v1.list_namespaced_pod(**wanted)
+        there = {pod.metadata.uid for pod in pods.items}
+        self.published = {uid: phase for uid, phase in self.published.items() if uid in there}
         for pod in pods.items:
             self.saw("ADDED", pod)
         version = pods.metadata.resource_version
