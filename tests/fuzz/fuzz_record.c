@@ -1,4 +1,4 @@
-/* fuzz_record: a recording is a foreign file; whatever is in it, replay says so and stays within it. */
+/* fuzz_record: a recording is a foreign file: replay says what is wrong, and stays within it. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -147,8 +147,9 @@ TEST(the_copy_is_whole_and_its_own)
 	union {
 		struct wire_head head;
 		char bytes[64];
-	} rec = { .head = { .len = sizeof(rec.head) + sizeof(tail), .kind = WIRE_MAP, .ts_ns = 5 } };
+	} rec = { .head = { .kind = WIRE_MAP, .ts_ns = 5 } };
 
+	rec.head.len = sizeof(rec.head) + sizeof(tail);
 	memcpy(rec.bytes + sizeof(rec.head), tail, sizeof(tail));
 	check_eq(order_feed(o, &rec.head), 0, "feed");
 	memset(&rec, 0xff, sizeof(rec));

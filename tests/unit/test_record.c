@@ -198,7 +198,7 @@ static const struct record_case {
 	{ "cut in its tail", 100, WIRE_IO, 99, -ENODATA, 0, 0 },
 	{ "no length", 0, WIRE_MAP, 32, -EBADMSG, 0, 0 },
 	{ "shorter than a head", 31, WIRE_MAP, 32, -EBADMSG, 0, 0 },
-	{ "longer than allowed", WIRE_RECORD_MAX + 1, WIRE_IO, 2 * WIRE_RECORD_MAX, -EBADMSG, 0, 0 },
+	{ "too long", WIRE_RECORD_MAX + 1, WIRE_IO, 2 * WIRE_RECORD_MAX, -EBADMSG, 0, 0 },
 	{ "huge", 0xffffffff, WIRE_IO, WIRE_RECORD_MAX, -EBADMSG, 0, 0 },
 	{ "unknown kind", 40, WIRE_KIND_MAX, 40, 1, 0, 1 },
 	{ "no kind", 40, WIRE_NONE, 40, 1, 0, 1 },
