@@ -49,6 +49,7 @@ USER_OBJ := $(USER_SRC:%.c=$(B)/%.o)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
 TOOL_BIN := $(TOOL_SRC:tests/%.c=$(B)/tools/%)
+WATCH := $(B)/tools/bpf/watch
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -138,9 +139,14 @@ $(B)/tools/%: tests/%.c $(B)/flags
 	$(call say,TOOL,$@)
 	$(Q)$(CC) -std=gnu11 -g -O2 -D_GNU_SOURCE $(WARN) -Iinclude -MMD -MP -MT $@ -MF $@.d $< -lrdkafka -lpthread -o $@
 
+$(WATCH): tests/bpf/watch.c $(B)/libspanstitch.a $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,TOOL,$@)
+	$(Q)$(CC) $(CFLAGS_USER) $(HARDEN) $(LDFLAGS_USER) -MMD -MP -MT $@ -MF $@.d $< $(B)/libspanstitch.a $(LIBS) -o $@
+
 unit-bins: $(UNIT_BIN)
 fuzz-bins: $(FUZZ_BIN)
-tools: $(TOOL_BIN)
+tools: $(TOOL_BIN) $(WATCH)
 
 style:
 	$(Q)scripts/check-style

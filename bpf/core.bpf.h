@@ -58,6 +58,7 @@ __u32 label_resolve(struct wire_labels *ret, const struct wire_label *inbound);
 void label_consumed(__u64 id);		/* this thread now processes that Kafka message */
 bool label_take_consumed(struct wire_label *ret);	/* it has ended; false: there was none */
 void label_loop(void);			/* this thread waits for events: it works for nobody */
+void label_accepted(__u64 ino);		/* this thread accepted that connection */
 void label_copied(__u64 child);		/* the current task was copied */
 void label_forget(__u32 tgid, __u32 tid);
 

@@ -207,6 +207,27 @@ int sendfile_exit(struct sys_exit_ctx *ctx)
 	return 0;
 }
 
+static int accepted(__s64 fd)
+{
+	struct conn_ref ref;
+
+	if (fd >= 0 && target_is_traced() && !conn_ref_get(&ref, fd))
+		label_accepted(ref.ino);
+	return 0;
+}
+
+SEC("?tp/syscalls/sys_exit_accept")
+int accept_exit(struct sys_exit_ctx *ctx)
+{
+	return accepted(ctx->ret);
+}
+
+SEC("?tp/syscalls/sys_exit_accept4")
+int accept4_exit(struct sys_exit_ctx *ctx)
+{
+	return accepted(ctx->ret);
+}
+
 SEC("?tp/syscalls/sys_enter_close")
 int close_enter(struct sys_enter_ctx *ctx)
 {

@@ -12,9 +12,12 @@
 struct thread {
 	struct wire_label label;
 	__u64 consumed;		/* id of the Kafka message in processing; 0: none */
+	__u64 accepted;		/* connection that no task has taken yet; 0: none */
 	__u32 is_loop;
 	__u32 pad;
 };
+
+#define OP_LATEST 0		/* label of a task that serves a connection, not a request of it */
 
 struct task_key {
 	__u64 tgid;
@@ -123,9 +126,29 @@ static void task_label_clear(__u64 task)
 	bpf_map_delete_elem(&tasks, &key);
 }
 
+/*
+ * Servers that make their task when the connection comes, before any request, label it with the
+ * connection. It works for what was read last; nothing read, or not HTTP: for nothing.
+ */
+static void task_label_read(struct wire_label *ret, __u64 task)
+{
+	const struct wire_label *label = task_label_get(task);
+	struct conn *c;
+
+	if (!label)
+		return;
+	*ret = *label;
+	if (ret->kind != LABEL_HTTP || ret->op != OP_LATEST)
+		return;
+	c = conn_get(ret->id);
+	if (c && c->sock.role == ROLE_SERVER)
+		ret->op = c->op[DIR_IN];
+	if (ret->op == OP_LATEST)
+		__builtin_memset(ret, 0, sizeof(*ret));
+}
+
 __hidden __u32 label_resolve(struct wire_labels *ret, const struct wire_label *inbound)
 {
-	const struct wire_label *label;
 	struct thread *t;
 
 	__builtin_memset(ret, 0, sizeof(*ret));
@@ -137,11 +160,8 @@ __hidden __u32 label_resolve(struct wire_labels *ret, const struct wire_label *i
 		if (ret->task_id)
 			task_label_set(ret->task_id, inbound);
 	}
-	if (ret->task_id) {
-		label = task_label_get(ret->task_id);
-		if (label)
-			ret->task = *label;
-	}
+	if (ret->task_id)
+		task_label_read(&ret->task, ret->task_id);
 	if (!t)
 		return 0;
 	ret->thread = t->label;
@@ -190,7 +210,21 @@ __hidden void label_loop(void)
 	if (!t)
 		return;
 	t->is_loop = 1;
+	t->accepted = 0;
 	__builtin_memset(&t->label, 0, sizeof(t->label));
+}
+
+/* Of use only where tasks are known: the next one that is made here is for this connection. */
+__hidden void label_accepted(__u64 ino)
+{
+	const struct target_knobs *k = target_knobs_get();
+	struct thread *t;
+
+	if (!k || !k->py_context_type)
+		return;
+	t = thread_get_or_make();
+	if (t)
+		t->accepted = ino;
 }
 
 /* The new context takes the label of the one it was copied from; none is taken too, since its
@@ -198,10 +232,18 @@ __hidden void label_loop(void)
  */
 __hidden void label_copied(__u64 child)
 {
+	struct wire_label copy = { .kind = LABEL_HTTP, .op = OP_LATEST };
 	const struct wire_label *label = NULL;
-	struct wire_label copy;
-	__u64 parent = python_context();
+	struct thread *t = thread_get();
+	__u64 parent;
 
+	if (t && t->accepted) {
+		copy.id = t->accepted;
+		t->accepted = 0;
+		task_label_set(child, &copy);
+		return;
+	}
+	parent = python_context();
 	if (parent)
 		label = task_label_get(parent);
 	if (!label) {

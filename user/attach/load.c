@@ -49,6 +49,8 @@ static const struct {
 	{ "sendmsg_exit", "sys_exit_sendmsg" },
 	{ "sendmsg_enter", "sys_enter_sendmsg" },
 	{ "sendfile_exit", "sys_exit_sendfile64" },
+	{ "accept_exit", "sys_exit_accept" },
+	{ "accept4_exit", "sys_exit_accept4" },
 	{ "close_enter", "sys_enter_close" },
 	{ "epoll_wait_enter", "sys_enter_epoll_wait" },
 	{ "epoll_pwait_enter", "sys_enter_epoll_pwait" },
