@@ -167,6 +167,23 @@ int exit_begin(struct raw_ctx *ctx)
 	return 0;
 }
 
+/*
+ * Not a probe: the agent runs it over one process to learn when that started, as records have it.
+ * /proc knows it by another clock and to 10 ms only.
+ */
+SEC("?iter/task")
+int process_start(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	__u64 start_ns;
+
+	if (!task)
+		return 0;
+	start_ns = BPF_CORE_READ(task, group_leader, start_time);
+	bpf_seq_write(ctx->meta->seq, &start_ns, sizeof(start_ns));
+	return 0;
+}
+
 SEC("?tp/syscalls/sys_exit_mmap")
 int mmap_exit(struct sys_exit_ctx *ctx)
 {

@@ -1,6 +1,6 @@
 """peers: an HTTP/1 server and client that use each system call on purpose, and say what they did.
 
-Waits for a line on standard input, so that a test can make it a target first. Prints one JSON object:
+Prints an empty line, then waits for one, so that a test can make it a target first. Prints one JSON object:
 the client's and the server's calls, [direction, bytes in hex, tid] in order, with inode and port.
 """
 import json
@@ -147,6 +147,7 @@ def other():
     return {}
 
 
+print(flush=True)
 sys.stdin.readline()
 what = sys.argv[1]
 print(json.dumps(flood(int(sys.argv[2])) if what == "flood" else other() if what == "other" else exchange(what)))

@@ -3,7 +3,7 @@
  * writes what crosses the ring to a recording. No judgement: the test reads the recording.
  *
  *   watch FILE [--ring BYTES] [--all] [--exec] [--follow]
- *   base | kafka PATH | python PATH OFFSET | remove TGID | get TGID | drain | counters
+ *   base | kafka PATH | python PATH OFFSET | remove TGID | get TGID | start TGID | drain | counters
  *   target TGID [TSS_SLOT TLS CONTEXT_OFF CONTEXT_TYPE]
  * Each line is answered by one: "ok ..." or "error CODE".
  */
@@ -86,6 +86,18 @@ static int get(struct watch *w, const char *args)
 	return 0;
 }
 
+static int start_of(struct watch *w, const char *args)
+{
+	uint64_t start_ns;
+	int err;
+
+	err = load_process_start(w->load, (uint32_t)atoi(args), &start_ns);
+	if (err)
+		return say(err);
+	printf("ok %" PRIu64 "\n", start_ns);
+	return 0;
+}
+
 static int kafka(struct watch *w, const char *path)
 {
 	struct load_kafka_sites sites = { 0 };
@@ -153,6 +165,8 @@ static int obey(struct watch *w, const char *word, const char *args)
 		return target(w, args);
 	if (!strcmp(word, "get"))
 		return get(w, args);
+	if (!strcmp(word, "start"))
+		return start_of(w, args);
 	if (!strcmp(word, "remove"))
 		return say(load_target_remove(w->load, (uint32_t)atoi(args)));
 	if (!strcmp(word, "kafka"))

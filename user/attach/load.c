@@ -359,6 +359,32 @@ int load_target_remove(struct load *l, uint32_t tgid)
 	return bpf_map__delete_elem(l->skel->maps.targets, &tgid, sizeof(tgid), 0);
 }
 
+int load_process_start(struct load *l, uint32_t tgid, uint64_t *ret)
+{
+	union bpf_iter_link_info info = { .task = { .tid = tgid } };
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+	struct bpf_link *link;
+	uint64_t start_ns;
+	ssize_t n;
+	int fd, err;
+
+	link = bpf_program__attach_iter(l->skel->progs.process_start, &opts);
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	err = -errno;
+	bpf_link__destroy(link);
+	if (fd < 0)
+		return err;
+	n = read(fd, &start_ns, sizeof(start_ns));
+	err = n < 0 ? -errno : -ESRCH;
+	close(fd);
+	if (n != sizeof(start_ns))
+		return err;
+	*ret = start_ns;
+	return 0;
+}
+
 int load_ring_map_fd(const struct load *l)
 {
 	return bpf_map__fd(l->skel->maps.ring);

@@ -56,6 +56,12 @@ int load_target_set(struct load *l, uint32_t tgid, const struct target_knobs *kn
 int load_target_get(struct load *l, uint32_t tgid, struct target_knobs *ret);	/* -ENOENT */
 int load_target_remove(struct load *l, uint32_t tgid);				/* -ENOENT */
 
+/*
+ * Start of a living process, as wire_head.start_ns has it. /proc cannot tell: it has another clock
+ * and 10 ms steps. -ESRCH: no such process.
+ */
+int load_process_start(struct load *l, uint32_t tgid, uint64_t *ret);
+
 int load_ring_map_fd(const struct load *l);	/* borrowed: closed by load_free() */
 
 /* Overwrites the KERNEL rows of @c with the sums over all CPUs; other rows are untouched. */
