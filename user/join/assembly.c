@@ -237,6 +237,14 @@ void node_end(struct assemblies *as, struct node *n, uint64_t end_ns)
 	node_touch(as, n, end_ns);
 }
 
+void node_end_unseen(struct assemblies *as, struct node *n, uint64_t end_ns)
+{
+	if (!n->is_open)
+		return;
+	attrs_set_bool(&n->span->attrs, "spanstitch.end_not_seen", true);
+	node_end(as, n, end_ns);
+}
+
 static bool is_candidate(const struct node *n, const struct node *parent)
 {
 	unsigned int i;

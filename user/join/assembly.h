@@ -94,6 +94,8 @@ struct assembly *node_assembly(const struct node *n);
 
 /* Ends the span; a node that has ended, or was handed on as unfinished, is left alone. */
 void node_end(struct assemblies *as, struct node *n, uint64_t end_ns);
+/* The same for one whose end was lost: no later than @end_ns; the span says so. */
+void node_end_unseen(struct assemblies *as, struct node *n, uint64_t end_ns);
 
 /* Adds a possible parent; does not merge. Ignored when full, or when it is @n itself. */
 void node_add_candidate(struct node *n, enum evidence evidence, struct node *parent);

@@ -43,8 +43,12 @@ void core_http_attrs(struct core *c, const struct msg *m);
 void core_http_response(struct core *c, const struct msg *m);
 void core_http_end(struct core *c, const struct msg *m);
 
-/* The open server exchange that a label means; NULL: none, or it has ended. Borrowed. */
-struct node *core_http_active(struct core *c, uint32_t tgid, const struct msg_label *l);
+/*
+ * The open server exchange that a label means; NULL: it has ended, or *ret_reason (static) says
+ * why there is none. Borrowed.
+ */
+struct node *core_http_active(struct core *c, uint32_t tgid, const struct msg_label *l,
+			      const char **ret_reason);
 
 /* kafka.c */
 void core_kafka_init(struct core *c);
@@ -54,7 +58,8 @@ void core_kafka_ack(struct core *c, const struct msg *m);
 void core_kafka_consume(struct core *c, const struct msg *m);
 void core_kafka_poll(struct core *c, const struct msg *m);
 void core_kafka_exit(struct core *c, const struct msg *m);	/* the process is gone */
-struct node *core_kafka_active(struct core *c, uint32_t tgid, const struct msg_label *l);
+struct node *core_kafka_active(struct core *c, uint32_t tgid, const struct msg_label *l,
+			       const char **ret_reason);
 
 /* process.c */
 void core_process_init(struct core *c);

@@ -137,7 +137,8 @@ void core_http_done(struct core *c)
 	fifo_done(&c->sequences);
 }
 
-struct node *core_http_active(struct core *c, uint32_t tgid, const struct msg_label *l)
+struct node *core_http_active(struct core *c, uint32_t tgid, const struct msg_label *l,
+			      const char **ret_reason)
 {
 	struct served *s = served_find(c, tgid, l->id);
 	struct exchange *x, *found = NULL;
@@ -152,8 +153,10 @@ struct node *core_http_active(struct core *c, uint32_t tgid, const struct msg_la
 		return NULL;
 	/* Two requests that began in one read cannot be told apart. */
 	DL_FOREACH(s->open, x)
-		if (x != found && x->first_op == found->first_op)
+		if (x != found && x->first_op == found->first_op) {
+			*ret_reason = "several requests came in one read";
 			return NULL;
+		}
 	return found->node;
 }
 
@@ -396,8 +399,10 @@ void core_http_request(struct core *c, const struct msg *m)
 	struct exchange *x = exchange_find(c, m);
 	struct node *activity;
 
-	if (x)
-		exchange_free(c, x);	/* its end was lost */
+	if (x) {
+		node_end_unseen(c->as, x->node, m->ts_ns);
+		exchange_free(c, x);
+	}
 	x = exchange_new(c, m);
 	if (!x)
 		return;
@@ -465,10 +470,11 @@ void core_http_end(struct core *c, const struct msg *m)
 		error = end_error(x, m->http.end);
 		if (error)
 			span_set_error(x->node->span, error);
-		if (m->http.end == HTTP_END_LOST)
-			attrs_set_bool(&x->node->span->attrs, "spanstitch.end_not_seen", true);
 		identity_settle(c->identity, x->node);
-		node_end(c->as, x->node, m->ts_ns);
+		if (m->http.end == HTTP_END_LOST)
+			node_end_unseen(c->as, x->node, m->ts_ns);
+		else
+			node_end(c->as, x->node, m->ts_ns);
 		if (x->role == HTTP_CLIENT && x->node->span->status == STATUS_ERROR)
 			note_failure(x);
 	}

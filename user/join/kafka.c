@@ -16,7 +16,6 @@
 
 #define OFFSETS_MAX 262144	/* messages remembered for consumers that come later */
 #define NO_OFFSET (-1001)	/* RD_KAFKA_OFFSET_INVALID */
-#define MATCH_BYTES 16		/* hash of key and size */
 
 struct producing_key {
 	uint64_t msg;
@@ -28,7 +27,7 @@ struct producing {
 	struct producing_key key;
 	struct node *node;		/* counted */
 	char *topic;
-	uint8_t match[MATCH_BYTES];
+	XXH128_hash_t match;		/* of the message's key and size */
 };
 
 struct consumed {			/* one message in processing */
@@ -47,19 +46,28 @@ struct consuming {
 	struct consumed *open;
 };
 
-/* what one offset is known by: its producer, or the consumers that wait for it */
+/*
+ * A message as both ends see it. Its key and size are a part: two clusters may have topics of
+ * one name, and a topic that is made anew counts from 0 again.
+ */
+struct offset_key {
+	XXH128_hash_t topic, match;
+	int64_t offset, partition;
+};
+
+_Static_assert(sizeof(struct offset_key) <= FIFO_KEY_BYTES, "the key fits");
+
+/* what one message is known by: its producer, or the consumers that wait for it */
 struct waiting {
 	struct waiting *next;
 	struct node *node;		/* counted */
-	uint8_t match[MATCH_BYTES];
 };
 
 struct offset {
 	struct fifo_entry entry;
 	struct node *producer;		/* counted; NULL: not acknowledged yet */
 	struct waiting *waiting;
-	uint8_t match[MATCH_BYTES];
-	bool is_ambiguous;		/* two clusters share the topic's name: abstain */
+	bool is_ambiguous;		/* two producers wrote it: abstain */
 };
 
 static void offset_drop(void *ctx, struct fifo_entry *e)
@@ -165,7 +173,7 @@ static struct node *message_node(struct core *c, const struct msg *m, enum span_
 {
 	struct span_facts facts = {
 		.ts_ns = m->ts_ns, .start_ns = m->start_ns,
-		.object = kind == SPAN_PRODUCER ? m->kafka.msg : m->kafka.client,
+		.object = m->kafka.msg,
 		.number = kind == SPAN_PRODUCER ? 0 : (uint64_t)m->kafka.offset,
 		.tgid = m->tgid, .tid = m->tid, .kind = kind,
 	};
@@ -175,21 +183,19 @@ static struct node *message_node(struct core *c, const struct msg *m, enum span_
 
 /* --- offsets ---------------------------------------------------------------------------------- */
 
-static void make_match(uint8_t ret[MATCH_BYTES], const struct msg_kafka *k)
+static XXH128_hash_t match_of(const struct msg_kafka *k)
 {
-	XXH128_hash_t h = XXH3_128bits_withSeed(k->key, k->key ? k->key_captured : 0,
-						((uint64_t)k->key_len << 32) | k->value_len);
-
-	memcpy(ret, &h, MATCH_BYTES);
+	return XXH3_128bits_withSeed(k->key, k->key ? k->key_captured : 0,
+				     ((uint64_t)k->key_len << 32) | k->value_len);
 }
 
-static struct offset *offset_get(struct core *c, const char *topic, const struct msg_kafka *k)
+/* @k: where the message lies in @topic; @match: as match_of() says */
+static struct offset *offset_get(struct core *c, const char *topic, const struct msg_kafka *k,
+				 XXH128_hash_t match)
 {
-	struct {
-		XXH128_hash_t topic;
-		int64_t offset;
-		int64_t partition;
-	} key = { XXH3_128bits(topic, strlen(topic)), k->offset, k->partition };
+	struct offset_key key = {
+		XXH3_128bits(topic, strlen(topic)), match, k->offset, k->partition,
+	};
 	struct offset *o = fifo_find(&c->offsets, &key, sizeof(key));
 
 	if (o)
@@ -202,6 +208,9 @@ static struct offset *offset_get(struct core *c, const char *topic, const struct
 
 static void join_message(struct core *c, struct node *producer, struct node *consumer)
 {
+	/* Read before it was written: of another cluster, or of a topic that is gone. */
+	if (consumer->start_ns < producer->start_ns)
+		return;
 	assembly_merge(c->as, producer, consumer);
 	node_add_candidate(consumer, EVIDENCE_KAFKA_OFFSET, producer);
 }
@@ -209,7 +218,7 @@ static void join_message(struct core *c, struct node *producer, struct node *con
 static void offset_acknowledged(struct core *c, const struct producing *p,
 				const struct msg_kafka *k)
 {
-	struct offset *o = offset_get(c, p->topic, k);
+	struct offset *o = offset_get(c, p->topic, k, p->match);
 	struct waiting *w, *tmp;
 
 	if (!o || o->is_ambiguous)
@@ -220,10 +229,8 @@ static void offset_acknowledged(struct core *c, const struct producing *p,
 		return;
 	}
 	o->producer = node_get(p->node);
-	memcpy(o->match, p->match, MATCH_BYTES);
 	LL_FOREACH_SAFE(o->waiting, w, tmp) {
-		if (!memcmp(w->match, p->match, MATCH_BYTES))
-			join_message(c, p->node, w->node);
+		join_message(c, p->node, w->node);
 		node_put(c->as, w->node);
 		free(w);
 	}
@@ -232,16 +239,13 @@ static void offset_acknowledged(struct core *c, const struct producing *p,
 
 static void offset_consumed(struct core *c, struct node *n, const struct msg_kafka *k)
 {
-	struct offset *o = offset_get(c, k->topic, k);
-	uint8_t match[MATCH_BYTES];
+	struct offset *o = offset_get(c, k->topic, k, match_of(k));
 	struct waiting *w;
 
 	if (!o || o->is_ambiguous)
 		return;
-	make_match(match, k);
 	if (o->producer) {
-		if (!memcmp(o->match, match, MATCH_BYTES))
-			join_message(c, o->producer, n);
+		join_message(c, o->producer, n);
 		return;
 	}
 	/* Read before its acknowledgement was seen: the broker answers both at once. */
@@ -249,7 +253,6 @@ static void offset_consumed(struct core *c, struct node *n, const struct msg_kaf
 	if (!w)
 		return;
 	w->node = node_get(n);
-	memcpy(w->match, match, MATCH_BYTES);
 	LL_PREPEND(o->waiting, w);
 }
 
@@ -269,8 +272,11 @@ void core_kafka_send(struct core *c, const struct msg *m)
 	struct producing *p = producing_find(c, m);
 	struct node *activity;
 
-	if (p)
-		producing_free(c, p);	/* its acknowledgement was lost; the address is reused */
+	if (p) {
+		/* Its acknowledgement was lost: the address is used again. */
+		node_end_unseen(c->as, p->node, m->ts_ns);
+		producing_free(c, p);
+	}
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return;
@@ -282,7 +288,7 @@ void core_kafka_send(struct core *c, const struct msg *m)
 		return;
 	}
 	p->key = (struct producing_key){ m->kafka.msg, m->tgid };
-	make_match(p->match, &m->kafka);
+	p->match = match_of(&m->kafka);
 	HASH_ADD(hh, c->producing, key, sizeof(p->key), p);
 
 	set_messaging(p->node->span, &m->kafka, "send");
@@ -323,14 +329,17 @@ static struct consuming *consuming_find(struct core *c, uint32_t tgid, uint32_t 
 	return t;
 }
 
-struct node *core_kafka_active(struct core *c, uint32_t tgid, const struct msg_label *l)
+struct node *core_kafka_active(struct core *c, uint32_t tgid, const struct msg_label *l,
+			       const char **ret_reason)
 {
 	struct consuming *t = consuming_find(c, tgid, l->op);
 
 	/* Of a batch nobody can say which message the thread works for. */
-	if (!t || !t->open || t->open->next || t->open->id != l->id)
+	if (t && t->open && t->open->next) {
+		*ret_reason = "its thread has several messages in hand";
 		return NULL;
-	return t->open->node;
+	}
+	return t && t->open && t->open->id == l->id ? t->open->node : NULL;
 }
 
 static struct consuming *consuming_get(struct core *c, uint32_t tgid, uint32_t tid)

@@ -4,17 +4,21 @@
  */
 #include "join/core.h"
 
-static struct node *resolve(struct core *c, const struct msg *m, const struct msg_label *l)
+static struct node *resolve(struct core *c, struct node *n, const struct msg *m,
+			    const struct msg_label *l)
 {
 	struct node *activity = NULL;
 
 	if (l->kind == LABEL_OF_HTTP)
-		activity = core_http_active(c, m->tgid, l);
+		activity = core_http_active(c, m->tgid, l, &n->root_reason);
 	else if (l->kind == LABEL_OF_KAFKA)
-		activity = core_kafka_active(c, m->tgid, l);
-	if (!activity && l->kind != LABEL_OF_NONE)
-		counter_add(c->counters, JOIN_STALE, 1);
-	return activity;
+		activity = core_kafka_active(c, m->tgid, l, &n->root_reason);
+	if (activity || l->kind == LABEL_OF_NONE)
+		return activity;
+	counter_add(c->counters, JOIN_STALE, 1);
+	if (!n->root_reason)
+		n->root_reason = "the work of its label had ended";
+	return NULL;
 }
 
 /*
@@ -28,21 +32,17 @@ struct node *core_find_activity(struct core *c, struct node *n, const struct msg
 	struct node *activity;
 
 	if (l->task.kind != LABEL_OF_NONE) {
-		activity = resolve(c, m, &l->task);
+		activity = resolve(c, n, m, &l->task);
 		if (activity)
 			node_add_candidate(n, EVIDENCE_TASK_PYTHON, activity);
-		else
-			n->root_reason = "its task's work had ended";
 		return activity;
 	}
 	if (l->loop_thread) {
 		n->root_reason = l->has_task ? "its task has no label" : "an event loop's thread";
 		return NULL;
 	}
-	activity = resolve(c, m, &l->thread);
+	activity = resolve(c, n, m, &l->thread);
 	if (activity)
 		node_add_candidate(n, EVIDENCE_THREAD, activity);
-	else if (l->thread.kind != LABEL_OF_NONE)
-		n->root_reason = "its thread's work had ended";
 	return activity;
 }
