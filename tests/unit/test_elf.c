@@ -11,18 +11,24 @@
 
 #include "attach/elf.h"
 
+#if __has_attribute(noipa)	/* gcc's; clang, which makes the sanitizers' build, has none */
+#define WHOLE __attribute__((noinline, noipa))
+#else
+#define WHOLE __attribute__((noinline))
+#endif
+
 const char unique_text[] = "\0text that stands here once";
 const char twice_a[] = "\0text that stands here twice", twice_b[] = "\0text that stands here twice";
 int an_object = 4711;
 int a_function(int n);
 int a_neighbor(int n);
 
-__attribute__((noinline, noipa)) int a_function(int n)
+WHOLE int a_function(int n)
 {
 	return n * an_object + unique_text[1];
 }
 
-__attribute__((noinline, noipa)) int a_neighbor(int n)
+WHOLE int a_neighbor(int n)
 {
 	return n - twice_a[1] + twice_b[2];
 }
