@@ -144,6 +144,13 @@ $(WATCH): tests/bpf/watch.c $(B)/libspanstitch.a $(B)/flags
 	$(call say,TOOL,$@)
 	$(Q)$(CC) $(CFLAGS_USER) $(HARDEN) $(LDFLAGS_USER) -MMD -MP -MT $@ -MF $@.d $< $(B)/libspanstitch.a $(LIBS) -o $@
 
+# those of tests/e2e drive stages of the agent
+$(B)/tools/e2e/%: tests/e2e/%.c $(B)/libspanstitch.a $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,TOOL,$@)
+	$(Q)$(CC) $(CFLAGS_USER) $(HARDEN) -Wno-missing-prototypes -Itests $(LDFLAGS_USER) -MMD -MP -MT $@ -MF $@.d \
+		$< $(B)/libspanstitch.a $(LIBS) -o $@
+
 unit-bins: $(UNIT_BIN)
 fuzz-bins: $(FUZZ_BIN)
 tools: $(TOOL_BIN) $(WATCH)

@@ -67,14 +67,15 @@ static int next_piece(struct otlp_piece *ret, enum otlp_form form, struct span *
 int otlp_encode(const struct trace *t, enum otlp_form form, const struct request_opts *opts,
 		otlp_next_fn next, void *ctx)
 {
+	size_t max = opts->spans_max ? opts->spans_max : OTLP_PIECE_SPANS;
 	struct otlp_piece piece;
 	size_t from, left;
 	int err;
 
 	for (from = 0; from < t->count; from += piece.spans) {
 		left = t->count - from;
-		if (left > OTLP_PIECE_SPANS)
-			left = OTLP_PIECE_SPANS;
+		if (left > max)
+			left = max;
 		err = next_piece(&piece, form, t->spans + from, left, *opts);
 		if (!err)
 			err = next(ctx, &piece);

@@ -25,6 +25,7 @@ struct Opentelemetry__Proto__Collector__Trace__V1__ExportTraceServiceRequest;
 struct request_opts {
 	const char *service;		/* name for processes without one; NULL: none given */
 	const struct attrs *resource;	/* added to every resource; NULL: nothing */
+	size_t spans_max;		/* spans in one request; 0: OTLP_PIECE_SPANS */
 	bool is_bare;			/* without events and links: counted as dropped */
 };
 
