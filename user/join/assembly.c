@@ -245,41 +245,32 @@ void node_end_unseen(struct assemblies *as, struct node *n, uint64_t end_ns)
 	node_end(as, n, end_ns);
 }
 
-static bool is_candidate(const struct node *n, const struct node *parent)
+static void add_candidate(struct node *n, struct candidate c, const uint8_t span_id[8])
 {
-	unsigned int i;
-
-	for (i = 0; i < n->candidate_count; i++)
-		if (n->candidates[i].node == parent)
-			return true;
-	return false;
+	if (c.node == n || n->candidate_count == NODE_CANDIDATES_MAX)
+		return;
+	if (c.node)
+		node_get(c.node);
+	memcpy(c.span_id, span_id, sizeof(c.span_id));
+	n->candidates[n->candidate_count++] = c;
 }
 
 void node_add_candidate(struct node *n, enum evidence evidence, struct node *parent)
 {
-	struct candidate *c = &n->candidates[n->candidate_count];
-
-	if (parent == n || n->candidate_count == NODE_CANDIDATES_MAX)
-		return;
-	/* The same parent by a second way adds nothing but the better name. */
-	if (is_candidate(n, parent) && evidence > EVIDENCE_HEADER)
-		return;
-	c->evidence = evidence;
-	c->node = node_get(parent);
-	memcpy(c->span_id, parent->span_id, 8);
-	n->candidate_count++;
+	add_candidate(n, (struct candidate){ .evidence = evidence, .node = parent },
+		      parent->span_id);
 }
 
 void node_add_remote_candidate(struct node *n, enum evidence evidence, const uint8_t span_id[8])
 {
-	struct candidate *c = &n->candidates[n->candidate_count];
+	add_candidate(n, (struct candidate){ .evidence = evidence }, span_id);
+}
 
-	if (n->candidate_count == NODE_CANDIDATES_MAX)
-		return;
-	c->evidence = evidence;
-	c->node = NULL;
-	memcpy(c->span_id, span_id, 8);
-	n->candidate_count++;
+void node_add_ancestor(struct node *n, struct node *ancestor)
+{
+	add_candidate(n, (struct candidate){
+		.evidence = EVIDENCE_HEADER, .node = ancestor, .is_ancestor = true,
+	}, ancestor->span_id);
 }
 
 bool node_has_candidate(const struct node *n)

@@ -31,6 +31,7 @@ struct candidate {
 	enum evidence evidence;
 	struct node *node;		/* counted; NULL: the parent was not seen here */
 	uint8_t span_id[8];		/* of the parent */
+	bool is_ancestor;		/* only the trace was named, and this span is above it */
 };
 
 /* repeated requests of one activity, for http.request.resend_count */
@@ -100,6 +101,8 @@ void node_end_unseen(struct assemblies *as, struct node *n, uint64_t end_ns);
 /* Adds a possible parent; does not merge. Ignored when full, or when it is @n itself. */
 void node_add_candidate(struct node *n, enum evidence evidence, struct node *parent);
 void node_add_remote_candidate(struct node *n, enum evidence evidence, const uint8_t span_id[8]);
+/* For a header that names the trace alone: the parent only where nothing finer is known. */
+void node_add_ancestor(struct node *n, struct node *ancestor);
 bool node_has_candidate(const struct node *n);
 void node_add_link(struct node *n, struct assembly *to);	/* to its root; counted */
 

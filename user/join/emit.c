@@ -67,12 +67,15 @@ static const struct candidate *pick_parent(struct assemblies *as, const struct n
 /* The header names the same parent as the finer evidence: the better name of the two. */
 static enum evidence pick_evidence(const struct node *n, const struct candidate *best)
 {
+	const struct candidate *c;
 	unsigned int i;
 
-	for (i = 0; i < n->candidate_count; i++)
-		if (n->candidates[i].evidence == EVIDENCE_HEADER &&
-		    !memcmp(n->candidates[i].span_id, best->span_id, 8))
+	for (i = 0; i < n->candidate_count; i++) {
+		c = &n->candidates[i];
+		if (c->evidence == EVIDENCE_HEADER && !c->is_ancestor &&
+		    !memcmp(c->span_id, best->span_id, 8))
 			return EVIDENCE_HEADER;
+	}
 	return best->evidence;
 }
 

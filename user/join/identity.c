@@ -118,7 +118,7 @@ static void add_context_candidate(struct identity *id, struct node *n, const str
 	} else {
 		root = assembly_root(node_assembly(n));
 		if (root && root != n && root->start_ns < n->start_ns)
-			node_add_candidate(n, EVIDENCE_HEADER, root);
+			node_add_ancestor(n, root);
 	}
 }
 
@@ -263,6 +263,7 @@ static struct assembly *value_only_other(struct identity *id, const struct node_
 	return found;
 }
 
+/* A link is wanted whatever the parent; a parent only where no other evidence gave one. */
 static void settle_by(struct identity *id, struct node *n, const struct node_identity *ni)
 {
 	struct assembly *other = value_only_other(id, ni, node_assembly(n));
@@ -272,7 +273,7 @@ static void settle_by(struct identity *id, struct node *n, const struct node_ide
 		return;
 	if (ni->is_link)
 		node_add_link(n, other);
-	else if (!assembly_merge(id->as, root, n))
+	else if (!node_has_candidate(n) && !assembly_merge(id->as, root, n))
 		node_add_candidate(n, EVIDENCE_CORRELATION, root);
 }
 
@@ -280,7 +281,7 @@ void identity_settle(struct identity *id, struct node *n)
 {
 	unsigned int i;
 
-	for (i = 0; i < n->identity_count && !node_has_candidate(n); i++)
+	for (i = 0; i < n->identity_count; i++)
 		settle_by(id, n, &n->identities[i]);
 	for (i = 0; i < n->identity_count; i++)
 		if (!n->identities[i].is_link)

@@ -31,9 +31,9 @@ void identity_place_outgoing(struct identity *id, struct node *n, struct node *a
 void identity_note(struct node *n, const struct msg *m);
 
 /*
- * When all other evidence about @n has been heard: without a candidate for a parent, and
- * where a kept attribute names exactly one other live trace, that trace's root becomes the
- * parent (or only a link). Then the attributes name @n's trace.
+ * When all other evidence about @n has been heard: where a kept attribute names exactly one
+ * other live trace, @n is linked to that trace's root; or, as its rule says, the root becomes
+ * @n's parent unless there is a candidate already. Then the attributes name @n's trace.
  */
 void identity_settle(struct identity *id, struct node *n);
 
