@@ -276,6 +276,9 @@ static void make_sequence_key(struct sequence_key *key, const struct msg_http *h
 
 static void join_ends(struct core *c, struct node *client, struct node *server)
 {
+	/* Read before it was written: the ports and the number are used again. */
+	if (server->start_ns < client->start_ns)
+		return;
 	/* Refused where the two carry different ids: the candidate then becomes a link. */
 	assembly_merge(c->as, client, server);
 	node_add_candidate(server, EVIDENCE_SOCKET_SEQUENCE, client);
@@ -285,21 +288,21 @@ static void join_by_sequence(struct core *c, const struct exchange *x, const str
 {
 	struct sequence_key key;
 	struct sequence *other;
+	bool is_met;
 
 	if (!h->has_seq || !h->endpoint.is_tcp)
 		return;
 	make_sequence_key(&key, h);
 	other = fifo_find(&c->sequences, &key, sizeof(key));
-	if (other && other->role != x->role) {
-		if (x->role == HTTP_SERVER)
-			join_ends(c, other->node, x->node);
-		else
-			join_ends(c, x->node, other->node);
-	}
+	if (other && other->role != x->role)
+		join_ends(c, x->role == HTTP_SERVER ? other->node : x->node,
+			  x->role == HTTP_SERVER ? x->node : other->node);
 	if (other) {
+		is_met = other->role != x->role;
 		fifo_remove(&c->sequences, &other->entry);
 		sequence_drop(c, &other->entry);
-		return;
+		if (is_met)
+			return;
 	}
 	other = calloc(1, sizeof(*other));
 	if (!other)
@@ -338,8 +341,15 @@ static void count_resends(struct exchange *x)
 		attrs_set_int(&x->node->span->attrs, "http.request.resend_count", a->failures);
 }
 
-/* A request that failed in a way that makes programs try again. */
-static void note_failure(struct exchange *x)
+/* Failures that make programs try again: 4xx as a rule are answers. */
+static bool is_retried(const struct exchange *x)
+{
+	if (!x->status)
+		return x->node->span->status == STATUS_ERROR;
+	return x->status >= 500 || x->status == 408 || x->status == 429;
+}
+
+static void note_outcome(struct exchange *x)
 {
 	struct attempt *a;
 	unsigned int i;
@@ -347,6 +357,11 @@ static void note_failure(struct exchange *x)
 	if (!x->activity)
 		return;
 	a = attempt_find(x->activity, x->target);
+	if (!is_retried(x)) {
+		if (a)
+			a->failures = 0;	/* what comes next is a request of its own */
+		return;
+	}
 	for (i = 0; !a && i < NODE_ATTEMPTS_MAX; i++)
 		if (!x->activity->attempts[i].failures)
 			a = &x->activity->attempts[i];
@@ -475,8 +490,8 @@ void core_http_end(struct core *c, const struct msg *m)
 			node_end_unseen(c->as, x->node, m->ts_ns);
 		else
 			node_end(c->as, x->node, m->ts_ns);
-		if (x->role == HTTP_CLIENT && x->node->span->status == STATUS_ERROR)
-			note_failure(x);
+		if (x->role == HTTP_CLIENT)
+			note_outcome(x);
 	}
 	exchange_free(c, x);
 }
