@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "join/fifo.h"
+#include "join/span_make.h"
 
 #define OWNED_MAX 262144	/* span ids known from the wire */
 #define VALUES_MAX 131072	/* values of identifying attributes */
@@ -125,19 +126,37 @@ static void add_context_candidate(struct identity *id, struct node *n, const str
 static void note_conflict(struct identity *id, struct node *n, struct node *contradicted)
 {
 	counter_add(id->counters, CONTEXT_CONFLICTS, 1);
+	n->root_reason = "its message names another trace";
 	if (contradicted && !n->contradicted)
 		n->contradicted = node_get(contradicted);
+}
+
+/* What a context says beside the ids. A second one in the message becomes a link. */
+static void note_context(struct identity *id, struct node *n, const struct context *c)
+{
+	static const uint8_t none[8];
+
+	n->span->flags = c->flags;
+	if (c->tracestate) {
+		free(n->span->tracestate);
+		n->span->tracestate = strdup(c->tracestate);
+	}
+	if (!c->has_other)
+		return;
+	counter_add(id->counters, CONTEXT_CONFLICTS, 1);
+	if (memcmp(c->other_span_id, none, sizeof(none)))
+		span_add_link(n->span, c->other_trace_id, c->other_span_id, NULL);
 }
 
 void identity_place_inbound(struct identity *id, struct node *n, const struct context *c)
 {
 	if (!c->has_trace_id)
 		return;
-	n->span->flags = c->flags;
-	if (c->has_other)
-		counter_add(id->counters, CONTEXT_CONFLICTS, 1);
+	note_context(id, n, c);
 	if (assembly_adopt(id->as, n, c->trace_id)) {
 		note_conflict(id, n, NULL);
+		if (c->has_span_id)
+			span_add_link(n->span, c->trace_id, c->span_id, NULL);
 		return;
 	}
 	add_context_candidate(id, n, c);
@@ -162,9 +181,7 @@ void identity_place_outgoing(struct identity *id, struct node *n, struct node *a
 			assembly_merge(id->as, activity, n);
 		return;
 	}
-	n->span->flags = c->flags;
-	if (c->has_other)
-		counter_add(id->counters, CONTEXT_CONFLICTS, 1);
+	note_context(id, n, c);
 	is_repeat = !c->has_span_id || owned_find(id, c);
 	/* Late adoption: an activity that came without an id takes the one it publishes. */
 	if (assembly_adopt(id->as, n, c->trace_id))
