@@ -25,7 +25,8 @@ static struct msg sending(uint64_t object, const char *tag)
 
 static bool has_wire_id(const struct seen *sn, struct context c)
 {
-	return !memcmp(sn->span.span_id, c.span_id, 8) && !memcmp(sn->span.trace_id, c.trace_id, 16);
+	return !memcmp(sn->span.span_id, c.span_id, 8) &&
+	       !memcmp(sn->span.trace_id, c.trace_id, 16);
 }
 
 static bool links_to(const struct seen *sn, const uint8_t trace_id[16], const uint8_t span_id[8])

@@ -8,11 +8,8 @@
 #include <utlist.h>
 
 #include "join/assembly_impl.h"
+#include "join/limits.h"
 #include "join/span_make.h"
-
-#define DONE_MAX 32768			/* finished traces remembered for what comes late */
-#define NODES_MAX 400000		/* spans held in all; about 400 MiB */
-#define BUSY_LIMIT_NS (600ULL * 1000000000ULL)	/* an open span without a sign of life ends */
 
 int assemblies_new(struct assemblies **ret, const struct assemblies_opts *opts,
 		   trace_next_fn next, void *ctx)
@@ -22,6 +19,10 @@ int assemblies_new(struct assemblies **ret, const struct assemblies_opts *opts,
 	if (!as)
 		return -ENOMEM;
 	as->opts = *opts;
+	if (!as->opts.nodes_max)
+		as->opts.nodes_max = JOIN_NODES_MAX;
+	if (!as->opts.done_max)
+		as->opts.done_max = JOIN_DONE_MAX;
 	as->next = next;
 	as->ctx = ctx;
 	*ret = as;
@@ -185,7 +186,7 @@ struct node *node_new(struct assemblies *as, const struct span_facts *facts,
 	struct node *n = NULL;
 
 	counter_add(as->opts.counters, SPANS_MADE, 1);
-	if (!resource || as->node_count >= NODES_MAX)
+	if (!resource || as->node_count >= as->opts.nodes_max)
 		goto fail;
 	n = calloc(1, sizeof(*n));
 	if (!n)
@@ -408,7 +409,7 @@ static void assembly_finish(struct assemblies *as, struct assembly *a, uint64_t 
 	a->node_count = a->open_count = 0;
 	a->was_emitted = true;
 	assembly_move(as, a, LIST_DONE);
-	while (as->done_count > DONE_MAX)
+	while (as->done_count > as->opts.done_max)
 		assembly_forget(as, as->done);
 }
 
@@ -421,7 +422,7 @@ void assemblies_tick(struct assemblies *as, uint64_t now_ns)
 {
 	while (as->idle && as->idle->last_ns + as->opts.linger_ns <= now_ns)
 		assembly_finish(as, as->idle, now_ns);
-	while (as->busy && as->busy->last_ns + BUSY_LIMIT_NS <= now_ns)
+	while (as->busy && as->busy->last_ns + JOIN_BUSY_NS <= now_ns)
 		assembly_finish(as, as->busy, now_ns);
 	assemblies_count_held(as);
 }

@@ -74,6 +74,7 @@ struct assemblies_opts {
 	uint64_t wall_offset_ns;	/* wall clock = monotonic + this */
 	uint64_t linger_ns;		/* quiet time before a trace is handed on */
 	const char *const *spread;	/* keys copied to every span of a trace; NULL-ended */
+	size_t nodes_max, done_max;	/* 0: as limits.h has it */
 	struct counters *counters;
 };
 

@@ -22,6 +22,7 @@ struct core {
 	const char *host_name;		/* NULL: not known */
 	struct assemblies *as;
 	struct identity *identity;
+	uint64_t given_up;		/* exchanges and messages that left before their end */
 
 	struct exchange *exchanges;	/* open HTTP exchanges, by (tgid, connection, number) */
 	struct served *served;		/* connections with open server exchanges */

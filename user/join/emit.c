@@ -177,6 +177,7 @@ static void emit_node(struct assemblies *as, struct assembly *a, struct node *n,
 static void node_retire(struct assemblies *as, struct assembly *a, struct node *n)
 {
 	DL_DELETE(a->nodes, n);
+	n->is_open = false;	/* also where there was no memory to hand it on */
 	span_free(n->span);
 	n->span = NULL;
 	node_drop_evidence(as, n);

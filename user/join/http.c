@@ -11,6 +11,7 @@
 #include <xxhash.h>
 
 #include "join/core.h"
+#include "join/limits.h"
 #include "join/span_make.h"
 
 #define SEQUENCES_MAX 65536	/* requests that wait for their other end */
@@ -373,6 +374,16 @@ static void note_outcome(struct exchange *x)
 
 /* --- the exchange's life ---------------------------------------------------------------------- */
 
+/* Makes room for one more: the oldest is the first of the table. */
+static void exchanges_bound(struct core *c, uint64_t now_ns)
+{
+	if (HASH_COUNT(c->exchanges) < JOIN_EXCHANGES_MAX)
+		return;
+	c->given_up++;
+	node_end_unseen(c->as, c->exchanges->node, now_ns);
+	exchange_free(c, c->exchanges);
+}
+
 static struct exchange *exchange_new(struct core *c, const struct msg *m)
 {
 	struct span_facts facts = {
@@ -393,6 +404,7 @@ static struct exchange *exchange_new(struct core *c, const struct msg *m)
 	x->role = m->http.role;
 	x->first_op = m->http.first_op;
 	x->node->span->scope = "http";
+	exchanges_bound(c, m->ts_ns);
 	HASH_ADD(hh, c->exchanges, key, sizeof(x->key), x);
 	if (x->role == HTTP_SERVER)
 		served_add(c, x);

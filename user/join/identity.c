@@ -74,6 +74,11 @@ void identity_free(struct identity *id)
 	free(id);
 }
 
+uint64_t identity_evicted(const struct identity *id)
+{
+	return id->owned.evicted + id->values.evicted;
+}
+
 /* --- contexts --------------------------------------------------------------------------------- */
 
 #define OWNED_KEY_BYTES 24

@@ -12,6 +12,7 @@ struct identity;
 
 int identity_new(struct identity **ret, struct assemblies *as, struct counters *counters);
 void identity_free(struct identity *id);
+uint64_t identity_evicted(const struct identity *id);	/* ids and values forgotten */
 
 /*
  * Places an inbound message's node by its context: its trace, and the sender's span or the

@@ -66,7 +66,8 @@ void join_feed(struct join *j, const struct msg *m)
 static void count_evictions(struct core *c)
 {
 	c->counters->value[JOIN_KEYS_EVICTED] =
-		c->sequences.evicted + c->offsets.evicted + c->pods.evicted;
+		c->sequences.evicted + c->offsets.evicted + c->pods.evicted +
+		identity_evicted(c->identity) + c->given_up;
 }
 
 void join_tick(struct join *j, uint64_t now_ns)

@@ -12,6 +12,7 @@
 
 #include "join/core.h"
 #include "join/kafka_error.h"
+#include "join/limits.h"
 #include "join/span_make.h"
 
 #define OFFSETS_MAX 262144	/* messages remembered for consumers that come later */
@@ -267,6 +268,16 @@ static struct producing *producing_find(struct core *c, const struct msg *m)
 	return p;
 }
 
+/* Makes room for one more: the oldest is the first of the table. */
+static void producing_bound(struct core *c, uint64_t now_ns)
+{
+	if (HASH_COUNT(c->producing) < JOIN_PRODUCING_MAX)
+		return;
+	c->given_up++;
+	node_end_unseen(c->as, c->producing->node, now_ns);
+	producing_free(c, c->producing);
+}
+
 void core_kafka_send(struct core *c, const struct msg *m)
 {
 	struct producing *p = producing_find(c, m);
@@ -289,6 +300,7 @@ void core_kafka_send(struct core *c, const struct msg *m)
 	}
 	p->key = (struct producing_key){ m->kafka.msg, m->tgid };
 	p->match = match_of(&m->kafka);
+	producing_bound(c, m->ts_ns);
 	HASH_ADD(hh, c->producing, key, sizeof(p->key), p);
 
 	set_messaging(p->node->span, &m->kafka, "send");
