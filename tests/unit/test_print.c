@@ -7,6 +7,7 @@
 
 #include "execution.h"
 #include "send/bar.h"
+#include "send/notes.h"
 #include "send/print.h"
 #include "send/text.h"
 #include "send/tree.h"
@@ -123,6 +124,38 @@ TEST(durations_have_three_digits)
 	}
 }
 
+TEST(titles_keep_the_end_of_a_path)
+{
+	static const struct {
+		const char *name, *url;
+		size_t cells;
+		const char *want;
+	} cases[] = {
+		{ "GET /a/b/{c}", NULL, 40, "GET /a/b/{c}" },
+		{ "GET /a/b/{c}", NULL, 12, "GET /a/b/{c}" },
+		{ "GET /a/b/{c}", NULL, 11, "GET .../{c}" },
+		{ "GET /a/b/{c}", NULL, 3, "GET .../{c}" },
+		{ "GET", "http://h:80/a/b/c?q=/x#f", 40, "GET /a/b/c" },
+		{ "GET", "http://h:80/a/b/c?q=/x#f", 9, "GET .../c" },
+		{ "GET", "http://h:80", 40, "GET" },
+		{ "GET", NULL, 40, "GET" },
+		{ "GET /route", "http://h/path", 40, "GET /route" },
+		{ "send a/b", NULL, 3, "send a/b" },
+		{ "", NULL, 3, "" },
+	}, *c;
+	char got[NOTES_MAX];
+
+	for_each(c, cases) {
+		struct span *sp = traces_span(c->name, SPAN_CLIENT, 1, 2);
+
+		if (c->url)
+			attrs_set_str(&sp->attrs, "url.full", c->url);
+		notes_title(got, sp, c->cells);
+		check_str(got, c->want, c->name);
+		traces_span_free(sp);
+	}
+}
+
 /* Spans 1 to n; parents[i] is the parent's number, 0: none, 99: not in the batch. */
 static void tree_of(const int *parents, size_t count, struct tree *tree, struct trace **ret)
 {
@@ -182,12 +215,12 @@ TEST(the_waterfall_tells_the_story)
 		{ "  api ", " POST /execute", "8.40 ms", "202" },
 		{ "  api ", " └ send executions", "5.80 ms", "executions[0]@17" },
 		{ "  worker ", "   └ process executions", "403 ms", "executions[0]@17" },
-		{ "✗ worker ", "     ├ POST /api/v1/", "9.00 ms", "503" },
-		{ "✗ kube ", "     │ └ POST /api/v1/", "7.00 ms", "503" },
-		{ "✗ worker ", "     ├ POST /api/v1/", "9.00 ms", "503", "resend 1" },
-		{ "✗ kube ", "     │ └ POST /api/v1/", "7.20 ms", "503" },
-		{ "  worker ", "     ├ POST /api/v1/", "39.0 ms", "201", "resend 2" },
-		{ "  kube ", "     │ └ POST /api/v1/", "37.0 ms", "201" },
+		{ "✗ worker ", "     ├ POST ", "9.00 ms", "503" },
+		{ "✗ kube ", "     │ └ POST ", "7.00 ms", "503" },
+		{ "✗ worker ", "     ├ POST ", "9.00 ms", "503", "resend 1" },
+		{ "✗ kube ", "     │ └ POST ", "7.20 ms", "503" },
+		{ "  worker ", "     ├ POST ", "39.0 ms", "201", "resend 2" },
+		{ "  kube ", "     │ └ POST ", "37.0 ms", "201" },
 		{ "✗ pod exec-8f2c ", "     │   └ python3", "852 ms", "exit 3" },
 		{ "  worker ", "     └ send pods", "6.00 ms", "pods[0]@16" },
 		{ "  pod-monitor ", "       └ process pods", "1.00 ms", "pods[0]@16" },
@@ -412,6 +445,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(text_is_harmless_and_measured),
 	cmocka_unit_test(bars_show_when_and_how_long),
 	cmocka_unit_test(durations_have_three_digits),
+	cmocka_unit_test(titles_keep_the_end_of_a_path),
 	cmocka_unit_test(trees_are_in_parent_order),
 	cmocka_unit_test(the_waterfall_tells_the_story),
 	cmocka_unit_test(lines_fit_the_terminal),

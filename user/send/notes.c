@@ -152,17 +152,30 @@ static void note_end(char *ret, const struct span *sp)
 		add(ret, "end not seen");
 }
 
+/* "POST /pods" is a word and a path; so is "POST" of a span that has a path. */
+static const char *split_name(const struct span *sp, size_t *ret_word, size_t *ret_path)
+{
+	const char *name = sp->name ? sp->name : "", *path = strstr(name, " /");
+
+	*ret_word = strlen(name);
+	if (!path)
+		return strchr(name, '/') ? NULL : path_of(sp, ret_path);
+	*ret_word = path - name;
+	*ret_path = strlen(path + 1);
+	return path + 1;
+}
+
 void notes_title(char ret[NOTES_MAX], const struct span *sp, size_t cells)
 {
 	const char *name = sp->name ? sp->name : "", *path, *part;
-	size_t len = 0, left, room;
+	size_t len = 0, word, left, room;
 
-	path = strchr(name, '/') ? NULL : path_of(sp, &len);
+	path = split_name(sp, &word, &len);
 	if (!path) {
 		snprintf(ret, NOTES_MAX, "%s", name);
 		return;
 	}
-	room = cells > strlen(name) + 1 ? cells - strlen(name) - 1 : 0;
+	room = cells > word + 1 ? cells - word - 1 : 0;
 	for (part = path, left = len; left > room; left = len - (part - path) + ELLIPSIS_CELLS) {
 		const char *next = memchr(part + 1, '/', len - (part - path) - 1);
 
@@ -170,7 +183,7 @@ void notes_title(char ret[NOTES_MAX], const struct span *sp, size_t cells)
 			break;
 		part = next;
 	}
-	snprintf(ret, NOTES_MAX, "%s %s%.*s", name, part == path ? "" : ELLIPSIS,
+	snprintf(ret, NOTES_MAX, "%.*s %s%.*s", (int)word, name, part == path ? "" : ELLIPSIS,
 		 (int)(len - (part - path)), part);
 }
 

@@ -11,7 +11,7 @@ struct span;
 
 /*
  * The name, followed by the URL's path where the name has none: "GET /executions/17". A path
- * loses its first parts, not its last, to fit into @cells: "GET .../pods/one/log".
+ * loses its first parts, not its last, to fit into @cells: "GET .../pods/{name}/log".
  */
 void notes_title(char ret[NOTES_MAX], const struct span *sp, size_t cells);
 
