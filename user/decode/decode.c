@@ -8,6 +8,7 @@
 #include "decode/kafka.h"
 #include "decode/process.h"
 #include "decode/stage.h"
+#include "decode/stream.h"
 
 static const struct rules no_rules;
 
@@ -24,6 +25,13 @@ static int feed_counters(struct decode *d, const struct wire_head *rec)
 	return 0;
 }
 
+/* What the process had open ends before it does. */
+static int feed_exit(struct decode *d, const struct wire_head *rec)
+{
+	stream_exit(d, rec);
+	return process_feed_exit(d, rec);
+}
+
 static int feed_nothing(struct decode *d, const struct wire_head *rec)
 {
 	(void)d;
@@ -35,15 +43,15 @@ static const struct kind_row {
 	size_t size;		/* smallest record of the kind */
 	int (*feed)(struct decode *d, const struct wire_head *rec);
 } kinds[WIRE_KIND_MAX] = {
-	[WIRE_IO] = { sizeof(struct wire_io), feed_nothing },
-	[WIRE_CLOSE] = { sizeof(struct wire_close), feed_nothing },
+	[WIRE_IO] = { sizeof(struct wire_io), stream_feed_io },
+	[WIRE_CLOSE] = { sizeof(struct wire_close), stream_feed_close },
 	[WIRE_KAFKA_SEND] = { sizeof(struct wire_kafka), kafka_feed_message },
 	[WIRE_KAFKA_ACK] = { sizeof(struct wire_kafka_ack), kafka_feed_ack },
 	[WIRE_KAFKA_CONSUME] = { sizeof(struct wire_kafka), kafka_feed_message },
 	[WIRE_KAFKA_POLL] = { sizeof(struct wire_kafka_poll), kafka_feed_poll },
 	[WIRE_FORK] = { sizeof(struct wire_fork), process_feed_fork },
 	[WIRE_EXEC] = { sizeof(struct wire_exec), process_feed_exec },
-	[WIRE_EXIT] = { sizeof(struct wire_exit), process_feed_exit },
+	[WIRE_EXIT] = { sizeof(struct wire_exit), feed_exit },
 	[WIRE_MAP] = { sizeof(struct wire_map), feed_nothing },	/* for attach only */
 	[WIRE_TARGET] = { sizeof(struct wire_target), process_feed_target },
 	[WIRE_COUNTERS] = { sizeof(struct wire_counters), feed_counters },
@@ -99,9 +107,15 @@ int decode_new(struct decode **ret, const struct decode_opts *opts, decode_next_
 	       void *ctx)
 {
 	struct decode *d = calloc(1, sizeof(*d));
+	int err;
 
 	if (!d)
 		return -ENOMEM;
+	err = stream_new(&d->stream);
+	if (err) {
+		free(d);
+		return err;
+	}
 	d->rules = opts->rules ? opts->rules : &no_rules;
 	d->counters = opts->counters;
 	d->next = next;
@@ -131,5 +145,7 @@ void decode_tick(struct decode *d, uint64_t now_ns)
 
 void decode_free(struct decode *d)
 {
+	if (d)
+		stream_free(d->stream);
 	free(d);
 }

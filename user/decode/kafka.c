@@ -14,8 +14,10 @@ static struct slice tail_take(struct slice *tail, size_t len)
 	return part;
 }
 
-static void read_headers(struct decode *d, struct msg *m, struct slice block, uint32_t flags)
+static void read_headers(struct decode *d, struct msg *m, struct slice block, uint32_t flags,
+			 uint64_t mask)
 {
+	struct rule_set set = { d->rules, mask };
 	struct context_reader reader;
 	struct kafka_headers h;
 	struct slice name, value;
@@ -30,8 +32,10 @@ static void read_headers(struct decode *d, struct msg *m, struct slice block, ui
 		if (err <= 0)
 			break;
 		err = 0;
-		if (value.at)
-			context_header(&reader, name, value);
+		if (!value.at)
+			continue;
+		context_header(&reader, name, value);
+		capture_header(m, &set, FROM_KAFKA_HEADER, name, value);
 	}
 	if (err)
 		counter_add(d->counters, KAFKA_HEADERS_INVALID, 1);
@@ -39,10 +43,23 @@ static void read_headers(struct decode *d, struct msg *m, struct slice block, ui
 	counter_add(d->counters, CONTEXT_INVALID, invalid);
 }
 
+/* A key that was cut is not captured: it might identify the wrong trace. */
+static void capture_key(struct decode *d, struct msg *m, struct slice key, uint64_t mask)
+{
+	unsigned int i;
+
+	if (m->kafka.key_captured != m->kafka.key_len || !m->kafka.key)
+		return;
+	for (i = 0; i < RULES_MAX && mask >> i; i++)
+		if (mask >> i & 1 && d->rules->capture[i].from == FROM_KAFKA_KEY)
+			capture(m, &d->rules->capture[i], key);
+}
+
 int kafka_feed_message(struct decode *d, const struct wire_head *rec)
 {
 	const struct wire_kafka *k = (const struct wire_kafka *)rec;
 	struct slice tail = slice_of(k + 1, rec->len - sizeof(*k)), key;
+	uint64_t mask = 0;
 	struct msg m;
 
 	if (tail.len < (size_t)k->topic_captured + k->client_captured + k->key_captured +
@@ -67,7 +84,10 @@ int kafka_feed_message(struct decode *d, const struct wire_head *rec)
 	key = tail_take(&tail, k->key_captured);
 	if (!(k->flags & WIRE_KAFKA_NULL_KEY))
 		m.kafka.key = key.at;
-	read_headers(d, &m, slice_of(tail.at, k->headers_captured), k->flags);
+	if (m.kafka.topic)
+		mask = rules_for_topic(d->rules, m.kafka.topic);
+	capture_key(d, &m, key, mask);
+	read_headers(d, &m, slice_of(tail.at, k->headers_captured), k->flags, mask);
 	stage_send(d, &m);
 	return 0;
 }

@@ -6,7 +6,11 @@
 #ifndef DECODE_RULES_H
 #define DECODE_RULES_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "decode/msg.h"
+#include "decode/slice.h"
 
 #define RULES_MAX 64		/* capture rules: one bit each in a 64-bit mask */
 #define RULES_ROUTES_MAX 256
@@ -19,6 +23,7 @@ enum rule_from {
 	FROM_HTTP_PATH,
 	FROM_KAFKA_HEADER,
 	FROM_KAFKA_KEY,
+	FROM_MAX,
 };
 
 /* one capture rule; a part that does not apply, or does not restrict, is NULL */
@@ -30,7 +35,7 @@ struct rule {
 	char *field;		/* *_JSON: dotted path */
 	char *param;		/* HTTP_PATH: name of a {param} of route */
 	char *method;		/* HTTP */
-	char *route;		/* HTTP: pattern */
+	char *route;		/* HTTP: pattern; need not be among the routes */
 	char *topic;		/* KAFKA: glob */
 };
 
@@ -42,5 +47,47 @@ struct rules {
 	struct rule *capture;
 	unsigned int capture_count;
 };
+
+/* The rule's place and what is wrong with it, for the user. */
+struct rules_fault {
+	const char *section;		/* "capture", ... */
+	unsigned int index;		/* in it, from 0 */
+	const char *name;		/* of the attribute or value at fault; may be NULL */
+	const char *what;
+};
+
+/* 0, or -EINVAL with *ret_fault: a rule lacks a part, or would capture a secret. */
+int rules_check(const struct rules *r, struct rules_fault *ret_fault);
+
+/* Headers whose values are never captured, whatever the configuration says. */
+bool rules_is_secret_header(const char *name);
+
+/* --- matching: pure functions --- */
+
+/*
+ * Does @path fit @pattern: equal segments, {name} for any one segment that is not empty?
+ * With @param, *ret_value becomes that segment (unset if the pattern has none of the name).
+ */
+bool route_match(const char *pattern, struct slice path, const char *param,
+		 struct slice *ret_value);
+
+const char *rules_route(const struct rules *r, struct slice path);	/* NULL: none fits */
+
+/* One bit for each capture rule that may apply to a request or to what answers it. */
+uint64_t rules_for_http(const struct rules *r, struct slice method, struct slice path);
+uint64_t rules_for_topic(const struct rules *r, const char *topic);
+
+/* --- capturing: @value becomes the rule's attribute, unless the message has that already --- */
+
+void capture(struct msg *m, const struct rule *rule, struct slice value);
+
+struct rule_set {		/* the rules that may apply to a message */
+	const struct rules *rules;
+	uint64_t mask;		/* one bit each */
+};
+
+/* Each rule of @set and kind @from that names the header @name. */
+void capture_header(struct msg *m, const struct rule_set *set, enum rule_from from,
+		    struct slice name, struct slice value);
 
 #endif

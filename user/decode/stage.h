@@ -9,11 +9,14 @@
 #include "util/count.h"
 #include "wire.h"
 
+struct stream;
+
 struct decode {
 	const struct rules *rules;	/* never NULL */
 	struct counters *counters;
 	decode_next_fn next;
 	void *ctx;
+	struct stream *stream;
 	struct strings strings;		/* strings of the message under way */
 };
 
