@@ -171,6 +171,41 @@ TEST(life_spans_beyond_the_limit_are_dropped)
 	scene_done(&s);
 }
 
+/* The id of a forgotten trace is used again; then a part of the old one meets a new span. */
+TEST(life_forgotten_trace_begins_anew)
+{
+	static const char *const spread[] = { NULL };
+	struct counters counters = { 0 };
+	struct assemblies_opts opts = { .spread = spread, .counters = &counters, .done_max = 1 };
+	struct resource *r = resource_new("x");
+	struct context id = context_of(1, 11);
+	struct node *n[4];
+	struct assemblies *as;
+	struct scene s = { 0 };
+	unsigned int i;
+
+	assert_int_equal(assemblies_new(&as, &opts, scene_next, &s), 0);
+	for (i = 0; i < 4; i++) {
+		struct span_facts facts = { .ts_ns = 1 + i };
+
+		n[i] = node_new(as, &facts, r);
+		if (i == 0 || i == 2)
+			check_eq(assembly_adopt(as, n[i], id.trace_id), 0, "the same id twice");
+		if (i < 2)
+			assemblies_flush(as, 10);	/* the second makes the first forgotten */
+	}
+	check_eq(assembly_merge(as, n[0], n[3]), 0, "the old one has no id but this");
+	check(node_assembly(n[3]) == node_assembly(n[2]), "one trace of one id");
+	check(assembly_by_id(as, id.trace_id) == node_assembly(n[2]), "found by it");
+	for (i = 0; i < 4; i++)
+		node_put(as, n[i]);
+	assemblies_flush(as, 20);
+	check_eq(s.batches, 3, "the old, the other, the new");
+	assemblies_free(as);
+	resource_put(r);
+	scene_done(&s);
+}
+
 static void count_drop(void *ctx, struct fifo_entry *e)
 {
 	(*(size_t *)ctx)++;
@@ -223,5 +258,6 @@ RUN_TESTS(cmocka_unit_test(life_trace_is_handed_on_when_quiet),
 	  cmocka_unit_test(life_flush_hands_on_what_is_open),
 	  cmocka_unit_test(life_open_span_without_a_sign_of_life_ends),
 	  cmocka_unit_test(life_spans_beyond_the_limit_are_dropped),
+	  cmocka_unit_test(life_forgotten_trace_begins_anew),
 	  cmocka_unit_test(life_fifo_forgets_the_oldest),
 	  cmocka_unit_test(life_open_exchanges_are_bounded))

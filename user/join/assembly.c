@@ -303,7 +303,7 @@ void node_spread(struct assemblies *as, struct node *n, const struct attrs *attr
 
 static void assembly_set_id(struct assemblies *as, struct assembly *a, const uint8_t id[16])
 {
-	memcpy(a->trace_id, id, sizeof(a->trace_id));
+	memmove(a->trace_id, id, sizeof(a->trace_id));	/* may be its own */
 	a->has_id = true;
 	a->is_indexed = true;
 	HASH_ADD(by_id, as->index, trace_id, sizeof(a->trace_id), a);
@@ -351,8 +351,27 @@ static void assembly_absorb(struct assemblies *as, struct assembly *to, struct a
 	assembly_put(from);
 }
 
+/* A trace that was forgotten meets something again: it may have begun anew meanwhile. */
+static struct assembly *assembly_revive(struct assemblies *as, struct assembly *a)
+{
+	struct assembly *newer;
+
+	if (!a->has_id || a->is_indexed)
+		return a;
+	newer = assembly_by_id(as, a->trace_id);
+	a->has_id = false;
+	if (newer) {
+		assembly_absorb(as, newer, a);
+		return newer;
+	}
+	assembly_set_id(as, a, a->trace_id);
+	return a;
+}
+
 static int assembly_join(struct assemblies *as, struct assembly *a, struct assembly *b)
 {
+	a = assembly_revive(as, a);
+	b = assembly_revive(as, b);
 	if (a == b)
 		return 0;
 	if (a->has_id && b->has_id)
