@@ -70,7 +70,7 @@ void core_process_exec(struct core *c, const struct msg *m);
 void core_process_exit(struct core *c, const struct msg *m);
 void core_process_target(struct core *c, const struct msg *m);
 /* Borrowed; NULL: no memory. */
-struct resource *core_resource(struct core *c, uint32_t tgid, uint64_t start_ns);
+struct resource *core_resource(struct core *c, const struct msg *m);	/* of its process */
 void core_pod_named(struct core *c, struct node *request, const struct attrs *attrs);
 
 /* label.c: the activity that an outgoing message works for; adds it as a candidate. */

@@ -395,7 +395,7 @@ static struct exchange *exchange_new(struct core *c, const struct msg *m)
 
 	if (!x)
 		return NULL;
-	x->node = node_new(c->as, &facts, core_resource(c, m->tgid, m->start_ns));
+	x->node = node_new(c->as, &facts, core_resource(c, m));
 	if (!x->node) {
 		free(x);
 		return NULL;
@@ -435,7 +435,8 @@ void core_http_request(struct core *c, const struct msg *m)
 		return;
 	set_request(x->node->span, &m->http);
 	if (x->role == HTTP_SERVER) {
-		identity_place_inbound(c->identity, x->node, &m->http.context);
+		identity_place_inbound(c->identity, x->node, &m->http.context,
+				       EVIDENCE_HEADER);
 	} else {
 		activity = core_find_activity(c, x->node, m);
 		x->activity = activity ? node_get(activity) : NULL;

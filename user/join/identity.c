@@ -112,15 +112,16 @@ static void owned_add(struct identity *id, const struct context *c, struct node 
 }
 
 /* The parent that a context names: the span of that id, or failing that the trace's root. */
-static void add_context_candidate(struct identity *id, struct node *n, const struct context *c)
+static void add_context_candidate(struct identity *id, struct node *n, const struct context *c,
+				  enum evidence evidence)
 {
 	struct owned *o = c->has_span_id ? owned_find(id, c) : NULL;
 	struct node *root;
 
 	if (o && o->node) {
-		node_add_candidate(n, EVIDENCE_HEADER, o->node);
+		node_add_candidate(n, evidence, o->node);
 	} else if (c->has_span_id) {
-		node_add_remote_candidate(n, EVIDENCE_HEADER, c->span_id);
+		node_add_remote_candidate(n, evidence, c->span_id);
 	} else {
 		root = assembly_root(node_assembly(n));
 		if (root && root != n && root->start_ns < n->start_ns)
@@ -153,7 +154,8 @@ static void note_context(struct identity *id, struct node *n, const struct conte
 		span_add_link(n->span, c->other_trace_id, c->other_span_id, NULL);
 }
 
-void identity_place_inbound(struct identity *id, struct node *n, const struct context *c)
+void identity_place_inbound(struct identity *id, struct node *n, const struct context *c,
+			    enum evidence evidence)
 {
 	if (!c->has_trace_id)
 		return;
@@ -164,7 +166,7 @@ void identity_place_inbound(struct identity *id, struct node *n, const struct co
 			span_add_link(n->span, c->trace_id, c->span_id, NULL);
 		return;
 	}
-	add_context_candidate(id, n, c);
+	add_context_candidate(id, n, c, evidence);
 	/* Passed on by this activity, the id is an ancestor's, never a new span's. */
 	if (c->has_span_id && !owned_find(id, c))
 		owned_add(id, c, NULL);
@@ -194,7 +196,7 @@ void identity_place_outgoing(struct identity *id, struct node *n, struct node *a
 	else if (activity && assembly_merge(id->as, activity, n))
 		note_conflict(id, n, activity);
 	if (is_repeat)
-		add_context_candidate(id, n, c);
+		add_context_candidate(id, n, c, EVIDENCE_HEADER);
 	else
 		take_wire_id(id, n, c);
 }

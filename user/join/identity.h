@@ -15,10 +15,11 @@ void identity_free(struct identity *id);
 uint64_t identity_evicted(const struct identity *id);	/* ids and values forgotten */
 
 /*
- * Places an inbound message's node by its context: its trace, and the sender's span or the
- * ancestor whose id was passed on as a candidate for its parent.
+ * Places an inbound message's node, or a process, by its context: its trace, and the sender's
+ * span or the ancestor whose id was passed on as a candidate for its parent by @evidence.
  */
-void identity_place_inbound(struct identity *id, struct node *n, const struct context *c);
+void identity_place_inbound(struct identity *id, struct node *n, const struct context *c,
+			    enum evidence evidence);
 
 /*
  * Places an outgoing message's node, made by @activity (NULL: not known; then no adoption).

@@ -179,7 +179,7 @@ static struct node *message_node(struct core *c, const struct msg *m, enum span_
 		.tgid = m->tgid, .tid = m->tid, .kind = kind,
 	};
 
-	return node_new(c->as, &facts, core_resource(c, m->tgid, m->start_ns));
+	return node_new(c->as, &facts, core_resource(c, m));
 }
 
 /* --- offsets ---------------------------------------------------------------------------------- */
@@ -400,7 +400,7 @@ void core_kafka_consume(struct core *c, const struct msg *m)
 	set_position(d->node->span, &m->kafka);
 	set_wait(c, d->node->span, m);
 	attrs_copy(&d->node->span->attrs, &m->attrs);
-	identity_place_inbound(c->identity, d->node, &m->kafka.context);
+	identity_place_inbound(c->identity, d->node, &m->kafka.context, EVIDENCE_HEADER);
 	offset_consumed(c, d->node, &m->kafka);
 	node_spread(c->as, d->node, &m->attrs);
 	identity_note(d->node, m);

@@ -12,7 +12,9 @@
 #include "join/span_make.h"
 
 #define PODS_MAX 65536		/* pods remembered between their creation and their start */
+#define ANCESTORS_MAX 8		/* looked at for one that is part of a trace */
 #define UID_BYTES 36		/* 8-4-4-4-12 hex digits */
+#define START_TICK_NS 10000000ULL	/* a start that was read from /proc is cut to 1/100 s */
 
 struct process {
 	UT_hash_handle hh;
@@ -100,12 +102,21 @@ static struct process *process_new(struct core *c, uint32_t tgid, uint64_t start
 	return p;
 }
 
-/* A pid that starts at another time is another process. */
-static struct process *process_get(struct core *c, uint32_t tgid, uint64_t start_ns)
+/* Whether a process that starts at @a starts after one at @b; as far as both are known. */
+static bool is_later(uint64_t a, uint64_t b)
+{
+	return a && b && a > b + START_TICK_NS;
+}
+
+/* A pid that starts at another time is another process; the exit of the first was lost. */
+static struct process *process_get(struct core *c, uint32_t tgid, uint64_t start_ns,
+				   uint64_t now_ns)
 {
 	struct process *p = process_find(c, tgid);
 
-	if (p && p->start_ns && start_ns && p->start_ns != start_ns) {
+	if (p && (is_later(start_ns, p->start_ns) || is_later(p->start_ns, start_ns))) {
+		if (p->execution)
+			node_end_unseen(c->as, p->execution, now_ns);
 		process_free(c, p);
 		p = NULL;
 	}
@@ -116,9 +127,9 @@ static struct process *process_get(struct core *c, uint32_t tgid, uint64_t start
 	return p;
 }
 
-struct resource *core_resource(struct core *c, uint32_t tgid, uint64_t start_ns)
+struct resource *core_resource(struct core *c, const struct msg *m)
 {
-	struct process *p = process_get(c, tgid, start_ns);
+	struct process *p = process_get(c, m->tgid, m->start_ns, m->ts_ns);
 
 	return p ? p->resource : NULL;
 }
@@ -155,13 +166,18 @@ static void describe(struct process *p, const struct msg_process *mp)
 
 /* --- executions ------------------------------------------------------------------------------- */
 
+/*
+ * Lists, watches and reads name pods, too: only a POST makes one, and of those the first. Its
+ * server takes the place of its client: it is nearer.
+ */
 void core_pod_named(struct core *c, struct node *request, const struct attrs *attrs)
 {
+	const char *method = attrs_get_str(&request->span->attrs, "http.request.method");
 	const char *uid = attrs_get_str(attrs, "k8s.pod.uid");
 	bool from_server = request->span->kind == SPAN_SERVER;
 	struct pod *pod;
 
-	if (!uid || strlen(uid) != UID_BYTES)
+	if (!uid || strlen(uid) != UID_BYTES || !method || strcmp(method, "POST"))
 		return;
 	pod = fifo_find(&c->pods, uid, UID_BYTES);
 	if (!pod) {
@@ -169,8 +185,9 @@ void core_pod_named(struct core *c, struct node *request, const struct attrs *at
 		if (!pod)
 			return;
 		fifo_add(&c->pods, uid, UID_BYTES, &pod->entry);
-	} else if (pod->from_server && !from_server) {
-		return;		/* the server, which made the pod, is nearer than its client */
+	} else if (pod->from_server || !from_server ||
+		   node_assembly(pod->request) != node_assembly(request)) {
+		return;
 	}
 	node_put(c->as, pod->request);
 	pod->request = node_get(request);
@@ -187,11 +204,15 @@ static struct pod *find_pod(struct core *c, const char *uid)
 /* The nearest ancestor whose execution is part of a trace. */
 static struct node *ancestor_execution(struct core *c, const struct process *p)
 {
+	uint64_t start_ns = p->start_ns;
 	int depth;
 
-	for (depth = 0; depth < 8 && p && p->parent_tgid; depth++) {
+	for (depth = 0; depth < ANCESTORS_MAX && p->parent_tgid; depth++) {
 		p = process_find(c, p->parent_tgid);
-		if (p && p->execution && p->execution->is_open)
+		/* A parent that began after its child is another process with its pid. */
+		if (!p || is_later(p->start_ns, start_ns))
+			return NULL;
+		if (p->execution && p->execution->is_open)
 			return p->execution;
 	}
 	return NULL;
@@ -232,17 +253,18 @@ static void start_execution(struct core *c, struct process *p, const struct msg 
 	if (parent && !assembly_merge(c->as, parent, n))
 		node_add_candidate(n, EVIDENCE_EXEC, parent);
 	node_touch(c->as, n, m->ts_ns);
+	node_put(c->as, p->execution);	/* handed on as unfinished */
 	p->execution = n;
 }
 
 void core_process_fork(struct core *c, const struct msg *m)
 {
-	struct process *parent = process_get(c, m->tgid, m->start_ns);
+	struct process *parent = process_get(c, m->tgid, m->start_ns, m->ts_ns);
 	struct process *child;
 
 	if (!parent)
 		return;
-	child = process_get(c, m->process.child_tgid, m->process.child_start_ns);
+	child = process_get(c, m->process.child_tgid, m->process.child_start_ns, m->ts_ns);
 	if (!child)
 		return;
 	child->parent_tgid = m->tgid;
@@ -264,7 +286,7 @@ static void rename_resource(struct core *c, struct process *p, const struct msg_
 
 void core_process_exec(struct core *c, const struct msg *m)
 {
-	struct process *p = process_get(c, m->tgid, m->start_ns);
+	struct process *p = process_get(c, m->tgid, m->start_ns, m->ts_ns);
 	struct pod *pod = find_pod(c, m->process.pod_uid);
 	struct node *parent;
 
@@ -273,6 +295,8 @@ void core_process_exec(struct core *c, const struct msg *m)
 	if (p->execution && p->execution->span) {
 		/* runc's init becomes the container's command: one execution */
 		name_execution(p->execution, &m->process);
+		if (m->process.exe)
+			resource_set_service(p->resource, base_name(m->process.exe));
 		describe(p, &m->process);
 		return;
 	}
@@ -317,22 +341,27 @@ void core_process_exit(struct core *c, const struct msg *m)
 	process_free(c, p);
 }
 
-/* A process that was given a context is part of that trace. */
+/*
+ * A process that was given a context is part of that trace. Where its pod or its parent gave it
+ * a place, that one stays the parent: the context is an ancestor's, passed on.
+ */
 static void place_by_environment(struct core *c, struct process *p, const struct msg *m)
 {
-	if (!m->process.context.has_trace_id || !m->process.context.has_span_id || p->execution)
+	const struct context *context = &m->process.context;
+
+	if (!context->has_trace_id || !context->has_span_id)
 		return;
-	start_execution(c, p, m, NULL);
-	if (p->execution) {
-		identity_place_inbound(c->identity, p->execution, &m->process.context);
-		attrs_set_str(&p->execution->span->attrs, "spanstitch.context.source",
-			      "environment");
-	}
+	if (!p->execution)
+		start_execution(c, p, m, NULL);
+	if (!p->execution || !p->execution->span)
+		return;
+	identity_place_inbound(c->identity, p->execution, context, EVIDENCE_EXEC);
+	attrs_set_str(&p->execution->span->attrs, "spanstitch.context.source", "environment");
 }
 
 void core_process_target(struct core *c, const struct msg *m)
 {
-	struct process *p = process_get(c, m->tgid, m->start_ns);
+	struct process *p = process_get(c, m->tgid, m->start_ns, m->ts_ns);
 
 	if (!p)
 		return;
