@@ -277,7 +277,7 @@ TEST(process_child_has_its_parents_name_until_it_executes)
 	scene_done(&s);
 }
 
-/* --- TRACEPARENT in the environment ------------------------------------------------------------ */
+/* --- TRACEPARENT in the environment */
 
 TEST(process_context_of_its_environment)
 {
