@@ -18,6 +18,7 @@ struct io_feed {
 	struct decode *d;
 	uint16_t role;
 	uint32_t tid;
+	uint32_t tgid;		/* added to the first one */
 	struct {
 		uint32_t ops;
 		uint64_t offset;
@@ -39,7 +40,7 @@ static inline int io_feed_op(struct io_feed *f, uint64_t ts_ns, enum wire_dir di
 	int err;
 
 	io->head = (struct wire_head){
-		.len = sizeof(*io) + len, .kind = WIRE_IO, .ts_ns = ts_ns, .tgid = 10,
+		.len = sizeof(*io) + len, .kind = WIRE_IO, .ts_ns = ts_ns, .tgid = 10 + f->tgid,
 		.tid = f->tid, .start_ns = 5,
 	};
 	io->labels.thread = (struct wire_label){ .id = 1, .op = ts_ns, .kind = LABEL_HTTP };
@@ -66,8 +67,8 @@ static inline int io_feed_op(struct io_feed *f, uint64_t ts_ns, enum wire_dir di
 static inline void io_feed_close(struct io_feed *f, uint64_t ts_ns)
 {
 	struct wire_close c = {
-		.head = { .len = sizeof(c), .kind = WIRE_CLOSE, .ts_ns = ts_ns, .tgid = 10,
-			  .tid = f->tid, .start_ns = 5 },
+		.head = { .len = sizeof(c), .kind = WIRE_CLOSE, .ts_ns = ts_ns,
+			  .tgid = 10 + f->tgid, .tid = f->tid, .start_ns = 5 },
 		.ino = IO_FEED_INO,
 	};
 
@@ -77,7 +78,7 @@ static inline void io_feed_close(struct io_feed *f, uint64_t ts_ns)
 static inline void io_feed_exit(struct io_feed *f, uint64_t ts_ns)
 {
 	struct wire_exit e = {
-		.head = { .len = sizeof(e), .kind = WIRE_EXIT, .ts_ns = ts_ns, .tgid = 10,
+		.head = { .len = sizeof(e), .kind = WIRE_EXIT, .ts_ns = ts_ns, .tgid = 10 + f->tgid,
 			  .tid = f->tid, .start_ns = 5 },
 	};
 
