@@ -51,12 +51,16 @@ void context_begin(struct context_reader *r, enum context_source source, char *c
 	r->custom = custom;
 	r->custom_count = custom_count < CONTEXT_CUSTOM_MAX ? custom_count : CONTEXT_CUSTOM_MAX;
 	r->state_count = 0;
+	r->seen = 0;
 }
+
+_Static_assert(SLOT_MAX <= 32, "a bit for each slot in seen");
 
 static void slot_put(struct context_reader *r, unsigned int slot, struct slice value)
 {
 	r->slots[slot].value = slice_trim(value);
 	r->slots[slot].count++;
+	r->seen |= 1U << slot;
 }
 
 void context_header(struct context_reader *r, struct slice name, struct slice value)
@@ -131,25 +135,35 @@ static void take_found(struct context *ret, const char *format, const struct fou
 	memcpy(ret->other_span_id, f->span_id, sizeof(ret->other_span_id));
 }
 
+/* 0, -ENOENT or -EINVAL; @index: into formats, then the configured headers */
+static int parse_format(const struct context_reader *r, unsigned int index, struct found *ret)
+{
+	bool is_custom = index >= FORMAT_COUNT;
+	unsigned int custom = index - FORMAT_COUNT;
+	unsigned int first = is_custom ? SLOT_CUSTOM + custom : formats[index].first;
+	unsigned int last = is_custom ? first : formats[index].last;
+
+	/* mostly there is nothing */
+	if (!(r->seen >> first & ((2U << (last - first)) - 1)))
+		return -ENOENT;
+	if (is_repeated(r, first, last))
+		return -EINVAL;
+	memset(ret, 0, sizeof(*ret));
+	return is_custom ? format_custom(r, custom, ret) : formats[index].parse(r, ret);
+}
+
 unsigned int context_end(const struct context_reader *r, struct strings *strings,
 			 struct context *ret, struct attrs *attrs)
 {
 	unsigned int i, invalid = 0;
+	struct found f;
+	int err;
 
 	*ret = (struct context){ 0 };
-	for (i = 0; i < FORMAT_COUNT + r->custom_count; i++) {
-		bool is_custom = i >= FORMAT_COUNT;
-		unsigned int custom = i - FORMAT_COUNT;
-		struct found f = { 0 };
-		int err;
-
-		if (is_custom ? is_repeated(r, SLOT_CUSTOM + custom, SLOT_CUSTOM + custom) :
-				is_repeated(r, formats[i].first, formats[i].last))
-			err = -EINVAL;
-		else
-			err = is_custom ? format_custom(r, custom, &f) : formats[i].parse(r, &f);
+	for (i = 0; r->seen && i < FORMAT_COUNT + r->custom_count; i++) {
+		err = parse_format(r, i, &f);
 		if (!err)
-			take_found(ret, is_custom ? "custom" : formats[i].name, &f, attrs);
+			take_found(ret, i < FORMAT_COUNT ? formats[i].name : "custom", &f, attrs);
 		else if (err != -ENOENT)
 			invalid++;
 	}

@@ -50,6 +50,7 @@ struct context_reader {
 	char *const *custom;
 	unsigned int custom_count;
 	struct context_value slots[SLOT_MAX];
+	uint32_t seen;		/* one bit a slot */
 	struct slice states[CONTEXT_STATE_MAX];
 	unsigned int state_count;
 };

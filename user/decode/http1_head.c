@@ -5,18 +5,21 @@
 
 #define LENGTH_DIGITS_MAX 19	/* of a Content-Length: below 2^63 */
 
+/* RFC 9110's tchar */
+static const bool token_chars[256] = {
+	['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['0' ... '9'] = true,
+	['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true, ['&'] = true, ['\''] = true,
+	['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true, ['^'] = true, ['_'] = true,
+	['`'] = true, ['|'] = true, ['~'] = true,
+};
+
 static bool is_token(struct slice s)
 {
-	static const char others[] = "!#$%&'*+-.^_`|~";
 	size_t i;
 
-	for (i = 0; i < s.len; i++) {
-		unsigned char c = s.at[i];
-
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
-		    (!c || !strchr(others, c)))
+	for (i = 0; i < s.len; i++)
+		if (!token_chars[(unsigned char)s.at[i]])
 			return false;
-	}
 	return s.len > 0;
 }
 
@@ -160,52 +163,63 @@ static int parse_codings(struct slice list, bool *has_coding, bool *is_chunked)
 	return 0;
 }
 
-/*
- * A white space before the colon, or a folded line after it, hides a framing header from some
- * programs and not from others: nobody can say where such a message ends.
- */
-static bool is_framing_disguised(struct slice lines)
-{
-	struct slice line, name;
-	bool is_whole, is_framing = false;
+struct framing_headers {
+	bool has_length, has_coding, is_chunked;
+	uint64_t length;
+};
 
-	while (line_next(&lines, &line, &is_whole) && is_whole) {
-		if (line.len && (line.at[0] == ' ' || line.at[0] == '\t')) {
-			if (is_framing)
-				return true;
+/*
+ * The headers that say where a message ends. A white space before the colon, or a folded line
+ * after it, hides one from some programs and not from others: that contradicts itself too.
+ */
+static int read_framing_headers(struct slice lines, struct framing_headers *ret)
+{
+	bool is_whole, is_framing = false;
+	struct slice line, name, trimmed;
+	int err = 0;
+
+	while (!err && line_next(&lines, &line, &is_whole) && is_whole) {
+		char first = line.len ? line.at[0] : 0;
+
+		if (first == ' ' || first == '\t') {
+			err = is_framing ? -EINVAL : 0;
 			continue;
 		}
+		is_framing = false;
+		if ((first | 0x20) != 'c' && (first | 0x20) != 't')
+			continue;
 		slice_cut(&line, ':', &name);
-		is_framing = slice_is_nocase(slice_trim(name), "content-length") ||
-			     slice_is_nocase(slice_trim(name), "transfer-encoding");
-		if (is_framing && name.len != slice_trim(name).len)
-			return true;
+		trimmed = slice_trim(name);
+		if (slice_is_nocase(trimmed, "content-length"))
+			err = parse_length(slice_trim(line), &ret->has_length, &ret->length);
+		else if (slice_is_nocase(trimmed, "transfer-encoding"))
+			err = parse_codings(slice_trim(line), &ret->has_coding,
+					    &ret->is_chunked);
+		else
+			continue;
+		is_framing = true;
+		if (trimmed.len != name.len)
+			err = -EINVAL;
 	}
-	return false;
+	return err;
 }
 
 int http1_framing_read(const struct http_head *head, struct http_framing *ret)
 {
 	struct http_framing f = { .kind = head->is_response ? FRAMING_CLOSE : FRAMING_NONE };
-	bool has_length = false, has_coding = false, is_chunked = false;
-	struct slice lines = head->lines, name, value;
-	int err = 0;
+	struct framing_headers h = { 0 };
 
-	while (!err && http1_header_next(&lines, &name, &value)) {
-		if (slice_is_nocase(name, "content-length"))
-			err = parse_length(value, &has_length, &f.length);
-		else if (slice_is_nocase(name, "transfer-encoding"))
-			err = parse_codings(value, &has_coding, &is_chunked);
-	}
-	if (err || is_framing_disguised(head->lines))
+	if (read_framing_headers(head->lines, &h))
 		return -EINVAL;
 	/* a coding in HTTP/1.0, or a request whose end no coding tells */
-	if (has_coding && (!head->minor || (!is_chunked && !head->is_response)))
+	if (h.has_coding && (!head->minor || (!h.is_chunked && !head->is_response)))
 		return -EINVAL;
-	if (is_chunked)
+	if (h.is_chunked) {
 		f.kind = FRAMING_CHUNKED;
-	else if (has_length && !has_coding)
+	} else if (h.has_length && !h.has_coding) {
 		f.kind = FRAMING_LENGTH;
+		f.length = h.length;
+	}
 	*ret = f;
 	return 0;
 }

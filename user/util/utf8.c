@@ -47,16 +47,28 @@ int utf8_sequence(const unsigned char *p, size_t left)
 	return n;
 }
 
+/* Bytes at the front that are themselves: mostly all of them. */
+static size_t plain_prefix(const unsigned char *p, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len && p[i] - 1U < 0x7f; i++)
+		;
+	return i;
+}
+
 char *utf8_clean(const void *bytes, size_t len)
 {
 	static const char replacement[] = "\xef\xbf\xbd";
 	const unsigned char *p = bytes;
-	char *text = malloc(len * 3 + 1);
-	size_t in = 0, out = 0;
+	size_t in = plain_prefix(p, len), out = in;
+	char *text = malloc(in + (len - in) * 3 + 1);
 	int n;
 
 	if (!text)
 		return NULL;
+	if (in)
+		memcpy(text, p, in);
 	while (in < len) {
 		n = p[in] ? utf8_sequence(p + in, len - in) : 0;
 		if (n < 0)
