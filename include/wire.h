@@ -188,7 +188,7 @@ struct wire_map {
 	struct wire_head head;
 };
 
-/* tail: service name, executable path, container id, pod uid, runtime (language) */
+/* tail: service name, executable path, container id, pod uid, runtime (language), TRACEPARENT */
 struct wire_target {
 	struct wire_head head;
 	__u32 parent_tgid;
@@ -197,7 +197,7 @@ struct wire_target {
 	__u16 container_len;
 	__u16 pod_len;
 	__u16 runtime_len;
-	__u16 pad;
+	__u16 traceparent_len;	/* of its environment; 0: none */
 };
 
 /* tail: one __u64 a counter, in the order of counters.h */

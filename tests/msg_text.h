@@ -121,7 +121,8 @@ static inline size_t msg_text_process(char *line, size_t n, const struct msg *m)
 	n = msg_text_put(line, n, "pod", p->pod_uid);
 	n = msg_text_put(line, n, "container", p->container_id);
 	n = msg_text_put(line, n, "service", p->service);
-	return msg_text_put(line, n, "runtime", p->runtime);
+	n = msg_text_put(line, n, "runtime", p->runtime);
+	return msg_text_context(line, n, &p->context);
 }
 
 /* a decode_next_fn */

@@ -12,6 +12,7 @@
 
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define UID "8f1fbd60-1b2c-4d3e-8f90-0123456789ab"
+#define TRACEPARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-"
 #define UID_ "8f1fbd60_1b2c_4d3e_8f90_0123456789ab"
 
 static const struct cgroup_case {
@@ -116,16 +117,26 @@ TEST(process_records_become_messages)
 	check_feed(&target, sizeof(target), "api/execcppython",
 		   "target child=0 parent=1 code=0 signal=0 exe=/exe pod=p container=cc "
 		   "service=api runtime=python\n");
+	target.traceparent_len = 55;
+	check_feed(&target, sizeof(target), "api/execcppython" TRACEPARENT "01",
+		   "target child=0 parent=1 code=0 signal=0 exe=/exe pod=p container=cc "
+		   "service=api runtime=python format=traceparent "
+		   "trace=0af7651916cd43dd8448eb211c80319c\n");
+	check_feed(&target, sizeof(target), "api/execcppython" TRACEPARENT "0x",
+		   "target child=0 parent=1 code=0 signal=0 exe=/exe pod=p container=cc "
+		   "service=api runtime=python\n");
 }
 
 TEST(process_records_that_lie_are_rejected)
 {
 	struct wire_exec exec = { .head = { .kind = WIRE_EXEC }, .filename_captured = 3 };
 	struct wire_target target = { .head = { .kind = WIRE_TARGET }, .pod_len = 3 };
+	struct wire_target long_context = { .head = { .kind = WIRE_TARGET }, .traceparent_len = 3 };
 	struct wire_exit exit = { .head = { .kind = WIRE_EXIT } };
 
 	check_feed(&exec, sizeof(exec), "ab", NULL);
 	check_feed(&target, sizeof(target), "ab", NULL);
+	check_feed(&long_context, sizeof(long_context), "ab", NULL);
 	check_feed(&exit, sizeof(exit) - 8, "", NULL);
 	exit.head.kind = WIRE_KIND_MAX;
 	check_feed(&exit, sizeof(exit), "", NULL);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "decode/context.h"
 #include "decode/stage.h"
 #include "target/cgroup.h"
 
@@ -63,7 +64,7 @@ int process_feed_target(struct decode *d, const struct wire_head *rec)
 	struct msg m;
 
 	if (tail.len < (size_t)t->service_len + t->exe_len + t->container_len + t->pod_len +
-			       t->runtime_len)
+			       t->runtime_len + t->traceparent_len)
 		return -EINVAL;
 	stage_msg(d, &m, MSG_PROC_TARGET, rec);
 	m.process = (struct msg_process){ .parent_tgid = t->parent_tgid };
@@ -72,6 +73,9 @@ int process_feed_target(struct decode *d, const struct wire_head *rec)
 	m.process.container_id = stage_string(d, &tail, t->container_len);
 	m.process.pod_uid = stage_string(d, &tail, t->pod_len);
 	m.process.runtime = stage_string(d, &tail, t->runtime_len);
+	if (t->traceparent_len &&
+	    context_from_traceparent(tail.at, t->traceparent_len, &m.process.context))
+		counter_add(d->counters, CONTEXT_INVALID, 1);
 	stage_send(d, &m);
 	return 0;
 }
