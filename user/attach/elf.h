@@ -68,6 +68,9 @@ long elf_read(const struct elf *e, uint64_t addr, void *buf, size_t len);
  */
 int  elf_symbols(struct elf *e, struct elf_symbol *wanted, size_t count);
 
+/* Does the loader put the address of the dynamic symbol @name into the word at @addr (GOT)? */
+bool elf_is_relocated_to(struct elf *e, uint64_t addr, const char *name);
+
 /* Address of the only NUL-delimited @text among constants; -ENOENT none, -EEXIST several. */
 int  elf_string(struct elf *e, const char *text, uint64_t *ret);
 int  elf_scan(const struct elf *e, enum elf_part part, size_t overlap, elf_scan_fn fn, void *ctx);
