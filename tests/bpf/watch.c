@@ -192,6 +192,7 @@ static int options(struct load_opts *ret, int argc, char **argv)
 	int c;
 
 	ret->knobs.self_tgid = (uint32_t)getpid();
+	ret->knobs.wake_bytes = UINT32_MAX;	/* nobody waits for the ring here */
 	for (c = getopt_long(argc, argv, "", known, NULL); c != -1;
 	     c = getopt_long(argc, argv, "", known, NULL)) {
 		if (c == 'r')

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "attach/canary.h"
 #include "counters.h"
 #include "spanstitch.skel.h"
 #include "util/count.h"
@@ -25,7 +27,8 @@ struct load {
 	struct spanstitch_bpf *skel;
 	struct bpf_link *links[LOAD_LINKS_MAX];
 	size_t link_count;
-	size_t base_count;	/* of which tracepoints of the base */
+	bool canary_tried;	/* canary_err is its verdict on return probes */
+	int canary_err;
 	int events_fd;		/* tracefs, folder events; -1: not opened */
 	int cpus;
 	uint64_t *per_cpu;	/* room to read one counter of all CPUs */
@@ -101,12 +104,16 @@ static int on_libbpf_message(enum libbpf_print_level level, const char *format, 
 static int open_skeleton(struct load *l, const struct load_opts *opts)
 {
 	struct bpf_program *prog;
+	struct knobs *knobs;
 	int err;
 
 	l->skel = spanstitch_bpf__open();
 	if (!l->skel)
 		return -errno;
-	memcpy((void *)&l->skel->rodata->knobs, &opts->knobs, sizeof(opts->knobs));
+	knobs = (void *)&l->skel->rodata->knobs;
+	*knobs = opts->knobs;
+	if (!knobs->wake_bytes)
+		knobs->wake_bytes = LOAD_WAKE_BYTES;
 	err = bpf_map__set_max_entries(l->skel->maps.ring,
 				       opts->ring_bytes ? opts->ring_bytes : LOAD_RING_BYTES);
 	if (err)
@@ -269,8 +276,7 @@ int load_attach_base(struct load *l)
 				  strerror(-err), remedy(err));
 		first_err = first_err ? first_err : err;
 	}
-	l->base_count = l->link_count - before;
-	return l->base_count ? 0 : first_err;
+	return l->link_count > before ? 0 : first_err;
 }
 
 /* One multi link: all sites of a file, all processes that map it. */
@@ -334,12 +340,37 @@ int load_attach_kafka(struct load *l, const char *path, const struct load_kafka_
 	return err;
 }
 
-int load_attach_python(struct load *l, const char *path, uint64_t offset)
+static int attach_return(void *ctx, const char *path, uint64_t offset)
 {
+	struct load *l = ctx;
 	unsigned long at = offset;
 	LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = &at, .cnt = 1, .retprobe = true);
 
 	return attach_sites(l, l->skel->progs.python_copy_return, path, &opts);
+}
+
+/* Once a run; the verdict stays. */
+static int allow_return_probes(struct load *l)
+{
+	size_t before = l->link_count;
+
+	if (l->canary_tried)
+		return l->canary_err;
+	l->canary_tried = true;
+	l->canary_err = canary_try(attach_return, l);
+	detach_from(l, before);
+	if (l->canary_err)
+		log_error("return probe on a test process of our own: %s, so none is put into "
+			  "Python: its tasks are not told apart", strerror(-l->canary_err));
+	return l->canary_err;
+}
+
+int load_attach_python(struct load *l, const char *path, uint64_t offset)
+{
+	int err;
+
+	err = allow_return_probes(l);
+	return err ? err : attach_return(l, path, offset);
 }
 
 int load_target_set(struct load *l, uint32_t tgid, const struct target_knobs *knobs)

@@ -14,6 +14,7 @@
 #include "knobs.h"
 
 #define LOAD_RING_BYTES (16U << 20)	/* default size of the ring */
+#define LOAD_WAKE_BYTES (1U << 20)	/* default of knobs.wake_bytes: a wake-up costs 5 us */
 #define LOAD_KAFKA_POLLS_MAX 16		/* poll entries of one librdkafka */
 #define LOAD_LINKS_MAX 4096		/* probed files and tracepoints at one time */
 
@@ -48,7 +49,10 @@ int load_attach_base(struct load *l);
 /* @path: best /proc/self/fd/N of the file that was examined; must be open during the call only */
 int load_attach_kafka(struct load *l, const char *path, const struct load_kafka_sites *sites);
 
-/* return probe of PyContext_CopyCurrent; see design 4.2 for when that is allowed */
+/*
+ * Return probe of PyContext_CopyCurrent. The first call tries return probes on a child of ours
+ * (canary.h): -EOPNOTSUPP where that does not survive.
+ */
 int load_attach_python(struct load *l, const char *path, uint64_t offset);
 
 /* Targets: processes whose records may cross the ring. A second set replaces the knobs. */
