@@ -190,19 +190,24 @@ TEST(identity_second_context_is_a_link)
 TEST(identity_traces_merge)
 {
 	struct scene s;
+	uint64_t begin;
 
 	scene_init(&s);
 	feed(&s, serving("in"));
 	feed(&s, sending(1, "send"));
-	feed(&s, tagged(consumed(&consumer, "t", "k", 0, 5), "process"));
+	begin = feed(&s, tagged(consumed(&consumer, "t", "k", 0, 5), "process"));
 	feed(&s, carrying(by_thread(tagged(sent(&consumer, 9, "u", "k"), "publish"),
-				    kafka_label(s.now, &consumer)), context_of(T1, 11)));
-	feed(&s, acked(&server, 1, 0, 5));
+				    kafka_label(begin, &consumer)), context_of(T1, 11)));
+	feed(&s, by_thread(tagged(sent(&consumer, 8, "u", "l"), "more"),
+			   kafka_label(begin, &consumer)));
+	feed(&s, acked(&server, 1, 0, 5));	/* the larger part has the later root */
+	feed(&s, carrying(tagged(sent(&backend, 7, "u", "m"), "no label"), context_of(T1, 0)));
 	scene_flush(&s);
 	check_eq(scene_traces(&s), 1, "one trace");
 	check(is_trace(span_of(&s, "in"), T1), "the id goes to all of it");
 	check_parent(&s, "process", "send", EVIDENCE_KAFKA_OFFSET);
 	check_parent(&s, "publish", "process", EVIDENCE_THREAD);
+	check_parent(&s, "no label", "in", EVIDENCE_HEADER);
 	scene_done(&s);
 }
 

@@ -199,6 +199,23 @@ TEST(kafka_batch_has_no_thread_label)
 	scene_done(&s);
 }
 
+TEST(kafka_label_of_the_message_before_is_stale)
+{
+	struct scene s;
+	uint64_t first;
+
+	scene_init(&s);
+	first = feed(&s, tagged(consumed(&consumer, "t", "a", 0, 5), "a"));
+	feed(&s, polled(&consumer));
+	feed(&s, tagged(consumed(&consumer, "t", "b", 0, 6), "b"));
+	feed(&s, by_thread(tagged(sent(&consumer, 1, "out", "x"), "out"),
+			   kafka_label(first, &consumer)));
+	scene_flush(&s);
+	check_root(&s, "out");
+	check_eq(s.counters.value[JOIN_STALE], 1, "counted");
+	scene_done(&s);
+}
+
 /* One record time for two messages of a batch, and one offset in two partitions. */
 TEST(kafka_two_of_one_moment_have_two_ids)
 {
@@ -241,5 +258,6 @@ RUN_TESTS(cmocka_unit_test(kafka_offset_is_the_parent_and_a_link),
 	  cmocka_unit_test(kafka_failed_send_is_an_error_and_no_offset),
 	  cmocka_unit_test(kafka_lost_ack_does_not_hold_the_trace),
 	  cmocka_unit_test(kafka_batch_has_no_thread_label),
+	  cmocka_unit_test(kafka_label_of_the_message_before_is_stale),
 	  cmocka_unit_test(kafka_two_of_one_moment_have_two_ids),
 	  cmocka_unit_test(kafka_exit_ends_what_was_in_hand))
