@@ -346,8 +346,8 @@ static const struct state_case {
 			  "b6=1,b7=1,b8=1,b9=1,c1=1,c2=1,c3=1,c4=1,c5=1,c6=1,c7=1,c8=1,c9=1,d1=1,"
 			  "d2=1,d3=1,d4=1", "d5=1,d6=1" }, NULL },
 	{ "when too long, long members go first",
-	  { "a" LONG130 ",b" LONG130 ",short=1", "c" LONG130 ",d" LONG130 },
-	  "a" LONG130 ",b" LONG130 ",short=1,c" LONG130 },
+	  { "a" LONG130 ",b" LONG130, "c" LONG130 ",d" LONG130 ",short=1" },
+	  "a" LONG130 ",b" LONG130 ",c" LONG130 ",short=1" },
 };
 
 TEST(tracestate_by_the_standard)
@@ -368,6 +368,18 @@ TEST(tracestate_by_the_standard)
 		check(context.has_trace_id, c->name);
 		check_str(context.tracestate, c->want, c->name);
 	}
+}
+
+TEST(kafkas_last_tracestate_counts)
+{
+	static struct strings strings;
+	struct pair headers[] = { { "traceparent", "00-" T "-" S "-01" }, { "tracestate", "a=1" },
+				  { "tracestate", "b=2" }, { NULL, NULL } };
+	struct attrs attrs = { 0 };
+	struct context context;
+
+	extract(CONTEXT_KAFKA, headers, &strings, &context, &attrs);
+	check_str(context.tracestate, "b=2", "state");
 }
 
 TEST(tracestate_needs_a_traceparent)
@@ -398,5 +410,6 @@ RUN_TESTS(cmocka_unit_test(each_format_by_its_rules),
 	  cmocka_unit_test(any_other_text_is_hashed_and_kept),
 	  cmocka_unit_test(sw8_ids_are_hashed_and_kept),
 	  cmocka_unit_test(tracestate_by_the_standard),
+	  cmocka_unit_test(kafkas_last_tracestate_counts),
 	  cmocka_unit_test(tracestate_needs_a_traceparent),
 	  cmocka_unit_test(traceparent_of_an_environment))

@@ -111,8 +111,9 @@ static const struct http_case {
 		   "4\r\nabcd\r\n0\r\n\r\n" },
 	    { 'o', "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n"
 		   "00A;x=\"y\"\r\n0123456789\r\n1 \r\nz\r\n0;a\r\nTrailer: b\r\nMore: c\r\n\r\n" },
-	    { 'i', GET } },
-	  "request#1 as=server method=POST path=/a version=1.1\n" RES DONE REQ2, 0 },
+	    { 'i', GET }, { 'o', OK200 } },
+	  "request#1 as=server method=POST path=/a version=1.1\n" RES DONE REQ2
+	  "response#2 status=200\nend#2 end=complete\n", 0 },
 	{ "chunked wins over a length", ROLE_SERVER,
 	  { { 'i', "POST /a HTTP/1.1\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n"
 		   "1\r\na\r\n0\r\n\r\n" GET } },
@@ -450,6 +451,21 @@ static const struct cut_case {
 	  { 'i', GET, 0 }, { 'o', OK200, 0 } },
 	  "1 request#1 as=server method=POST path=/a version=1.1\n2 " RES "2 " DONE "3 " REQ2
 	  "4 response#2 status=200\n4 end#2 end=complete\n", 0, 1 },
+	{ "lost chunks that look like a request", { { 'i', GET, 0 },
+	  { 'o', CHUNKED, 2000 }, { 'o', GET, 0 }, { 'o', "", 10 }, { 'i', GET, 0 } },
+	  "1 " REQ "2 " RES "4 " DONE "5 " REQ2, 0, 1 },
+	{ "more than the body was not captured", {
+	  { 'i', "PUT /a HTTP/1.1\r\nContent-Length: 10\r\n\r\n", 100 }, { 'o', OK200, 0 },
+	  { 'i', GET, 0 } },
+	  "1 request#1 as=server method=PUT path=/a version=1.1\n2 " RES "2 " DONE "3 " REQ2,
+	  0, 1 },
+	{ "json is not pieced together over a hole", {
+	  { 'i', "POST /execute HTTP/1.1\r\nContent-Length: 40\r\n\r\n{\"x\":\"", 20 },
+	  { 'i', "\",\"user\":\"n\"}", 0 } },
+	  "1 request#1 as=server method=POST path=/execute version=1.1 route=/execute\n", 0, 0 },
+	{ "a body until the peer's end ends with its last byte", { { 'o', GET, 0 },
+	  { 'i', "HTTP/1.0 200 OK\r\n\r\nabc", 0 }, { 'i', "d", 5 }, { 'e', NULL, 0 } },
+	  "1 request#1 as=client method=GET path=/a version=1.1\n2 " RES "3 " DONE, 0, 0 },
 	{ "a head that is cut gives what is known", {
 	  { 'i', "GET /a HTTP/1.1\r\nHost: h\r\nX-Tenant: t", 3000 }, { 'o', OK200, 0 },
 	  { 'i', GET, 0 } },
@@ -477,6 +493,9 @@ static const struct cut_case {
 	  { 'G', NULL, 20 }, { 'i', GET, 0 }, { 'o', OK200, 0 } },
 	  "1 " REQ "2 " RES "3 " REQ2 "2 end#1 end=lost\n4 response#2 status=200\n"
 	  "4 end#2 end=complete\n", 1, 1 },
+	{ "a gap after lost chunks", { { 'i', GET, 0 }, { 'o', CHUNKED, 2000 },
+	  { 'G', NULL, 20 }, { 'o', "", 5 }, { 'i', GET, 0 } },
+	  "1 " REQ "2 " RES "3 end#1 end=lost\n4 " REQ2, 1, 1 },
 	{ "a gap that holds a whole request", {
 	  { 'i', GET, 0 }, { 'o', OK200, 0 }, { 'g', NULL, 30 }, { 'i', "junk", 0 },
 	  { 'o', OK200, 0 },

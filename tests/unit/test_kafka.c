@@ -6,6 +6,7 @@
 
 #include "decode/decode.h"
 #include "decode/kafka.h"
+#include "decode/rules.h"
 #include "msg_text.h"
 #include "util/count.h"
 #include "wire.h"
@@ -221,6 +222,59 @@ TEST(a_message_carries_the_labels_of_its_record)
 	decode_free(d);
 }
 
+static char *trace_headers[] = { "run" };
+static struct rule captures[] = {
+	{ .attribute = "order.id", .from = FROM_KAFKA_KEY, .topic = "t*",
+	  .identifies = IDENTIFY_PARENT },
+	{ .attribute = "other", .from = FROM_KAFKA_KEY, .topic = "u" },
+	{ .attribute = "parent", .from = FROM_KAFKA_HEADER, .header = "TraceParent" },
+};
+static const struct rules rules = {
+	.trace_headers = trace_headers, .trace_headers_count = 1,
+	.capture = captures, .capture_count = ARRAY_COUNT(captures),
+};
+
+static const struct rule_case {
+	const char *name;
+	uint32_t key_len, flags;
+	const char *want;
+} rule_cases[] = {
+	{ "whole key", 3, RAW, " key=kkk/3 format=traceparent "
+	  "trace=0af7651916cd43dd8448eb211c80319c order.id=kkk parent="
+	  "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 parent=kkk\n" },
+	{ "a key that was cut identifies nothing", 4, RAW, " key=kkk/4 format=traceparent "
+	  "trace=0af7651916cd43dd8448eb211c80319c parent="
+	  "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\n" },
+	{ "null key, no headers", 3, WIRE_KAFKA_NULL_KEY, "\n" },
+};
+
+TEST(rules_capture_keys_and_headers)
+{
+	static const char start[] = "consume topic=t client=cc part=1 off=42 err=0";
+	const struct rule_case *c;
+	char want[512];
+
+	for_each(c, rule_cases) {
+		char record[sizeof(whole) + 75] __attribute__((aligned(8)));
+		struct wire_kafka head = whole;
+		struct counters counters = { 0 };
+		struct decode_opts opts = { .rules = &rules, .counters = &counters };
+		struct msg_text text = { 0 };
+		struct decode *d;
+
+		head.key_len = c->key_len;
+		head.flags = c->flags;
+		memcpy(record, &head, sizeof(head));
+		memcpy(record + sizeof(head), "tcckkk" HEADERS, 75);
+		check_eq(decode_new(&d, &opts, msg_text_next, &text), 0, "new");
+		check_eq(decode_feed(d, (struct wire_head *)record), 0, c->name);
+		snprintf(want, sizeof(want), "%s%s", start, c->want);
+		check_str(text.text, want, c->name);
+		decode_free(d);
+		free(text.text);
+	}
+}
+
 TEST(acknowledgements_and_polls)
 {
 	struct wire_kafka_ack ack = {
@@ -244,4 +298,5 @@ RUN_TESTS(cmocka_unit_test(header_blocks_are_walked_within_their_bounds),
 	  cmocka_unit_test(headers_of_one_message_are_bounded),
 	  cmocka_unit_test(records_become_messages_or_are_rejected),
 	  cmocka_unit_test(a_message_carries_the_labels_of_its_record),
+	  cmocka_unit_test(rules_capture_keys_and_headers),
 	  cmocka_unit_test(acknowledgements_and_polls))

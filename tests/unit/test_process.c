@@ -133,11 +133,16 @@ TEST(process_records_that_lie_are_rejected)
 	struct wire_target target = { .head = { .kind = WIRE_TARGET }, .pod_len = 3 };
 	struct wire_target long_context = { .head = { .kind = WIRE_TARGET }, .traceparent_len = 3 };
 	struct wire_exit exit = { .head = { .kind = WIRE_EXIT } };
+	char long_tail[WIRE_RECORD_MAX + 1] = "";
 
 	check_feed(&exec, sizeof(exec), "ab", NULL);
 	check_feed(&target, sizeof(target), "ab", NULL);
 	check_feed(&long_context, sizeof(long_context), "ab", NULL);
 	check_feed(&exit, sizeof(exit) - 8, "", NULL);
+	memset(long_tail, 'x', WIRE_RECORD_MAX);
+	check_feed(&exit, sizeof(exit), long_tail, NULL);
+	long_tail[WIRE_RECORD_MAX - sizeof(exit)] = '\0';
+	check_feed(&exit, sizeof(exit), long_tail, "exit child=0 parent=0 code=0 signal=0\n");
 	exit.head.kind = WIRE_KIND_MAX;
 	check_feed(&exit, sizeof(exit), "", NULL);
 	exit.head.kind = WIRE_NONE;

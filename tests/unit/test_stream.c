@@ -148,7 +148,7 @@ TEST(a_head_over_its_limit_is_taken_as_cut)
 }
 
 /* A record of a connection of its own. */
-static void op_of(struct setup *s, uint64_t ino, const char *text)
+static void op_of(struct setup *s, uint64_t ino, uint32_t number, const char *text)
 {
 	struct wire_io *io = calloc(1, sizeof(*io) + strlen(text));
 
@@ -156,7 +156,8 @@ static void op_of(struct setup *s, uint64_t ino, const char *text)
 				       .ts_ns = ino, .tgid = 1 };
 	io->sock.ino = ino;
 	io->sock.role = ROLE_SERVER;
-	io->op = 1;
+	io->op = number;
+	io->stream_off = (number - 1) * strlen(text);
 	io->captured = io->bytes = strlen(text);
 	memcpy(io + 1, text, strlen(text));
 	check_eq(decode_feed(s->feed.d, &io->head), 0, "feed");
@@ -170,13 +171,14 @@ TEST(connections_are_bounded)
 
 	begin(&s);
 	for (i = 1; i <= STREAM_CONNS_MAX; i++)
-		op_of(&s, i, GET);
+		op_of(&s, i, 1, GET);
 	check_eq(s.counters.value[HTTP_CONNS_EVICTED], 0, "full");
-	op_of(&s, i, GET);
+	op_of(&s, 1, 2, GET);
+	op_of(&s, i, 1, GET);
 	check_eq(s.counters.value[HTTP_CONNS_EVICTED], 1, "one too many");
 	check_eq(s.tally.lost, 1, "one exchange ended as lost");
-	check_eq(s.tally.first_lost, 1, "the oldest");
-	check_eq(s.tally.count[MSG_HTTP_REQUEST], STREAM_CONNS_MAX + 1, "all were told");
+	check_eq(s.tally.first_lost, 2, "that was quiet longest");
+	check_eq(s.tally.count[MSG_HTTP_REQUEST], STREAM_CONNS_MAX + 2, "all were told");
 	decode_free(s.feed.d);
 }
 
@@ -278,6 +280,15 @@ TEST(what_comes_twice_is_told_once)
 	check_eq(feed_raw(&s, &io, "/a HTTP/1.1\r\n\r\n"), 0, "second");
 	check_eq(feed_raw(&s, &io, "/a HTTP/1.1\r\n\r\n"), 0, "second again");
 	check_eq(s.tally.count[MSG_HTTP_REQUEST], 1, "one request");
+	io = valid("");
+	io.op = 1;
+	io.stream_off = 19;
+	check_eq(feed_raw(&s, &io, ""), 0, "an old number without bytes");
+	io = valid(GET);
+	io.op = 3;
+	io.stream_off = 19;
+	check_eq(feed_raw(&s, &io, GET), 0, "third");
+	check_eq(s.tally.count[MSG_HTTP_REQUEST], 2, "another request");
 	check_eq(s.counters.value[IO_GAPS], 0, "no gap");
 	decode_free(s.feed.d);
 }

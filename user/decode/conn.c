@@ -280,7 +280,6 @@ static bool is_fatal(int err)
 /* The socket's inode was used again, or the kernel half has begun to count anew. */
 static void restart(struct conn *c, const struct wire_sock *sock)
 {
-	uint32_t exchanges = c->exchanges;
 	unsigned int i;
 
 	counter_add(c->d->counters, IO_GAPS, 1);
@@ -291,7 +290,6 @@ static void restart(struct conn *c, const struct wire_sock *sock)
 		c->dirs[i] = (struct direction){ 0 };
 	}
 	conn_init(c, c->d, sock);
-	c->exchanges = exchanges;
 }
 
 /* false: the record comes again, or too late: what it holds was counted as missing */
