@@ -337,6 +337,7 @@ TEST(connections_become_exchanges)
 		check_eq(r.counters.value[HTTP_CONFLICTS], c->conflicts, c->name);
 		check_eq(r.counters.value[RECORDS_REJECTED], 0, c->name);
 		check_eq(r.counters.value[IO_GAPS], 0, c->name);
+		check_eq(r.counters.value[HTTP_RESYNCS], 0, c->name);
 		run_end(&r);
 	}
 }
