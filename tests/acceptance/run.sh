@@ -15,7 +15,7 @@ readonly FLUSH_S=60	# until the tracer has sent what it holds, and ended
 readonly PYTHON=/usr/bin/python3
 readonly RUN=build/acceptance/jaeger
 readonly SPANSTITCH=${SPANSTITCH:-build/spanstitch}
-readonly CONFIG=${CONFIG_FILE:-deploy/platform.yaml}
+readonly CONFIG=${CONFIG_FILE:-deploy/spanstitch.yaml}
 readonly TRACED="api worker kube pod-monitor result-processor"
 
 jaeger='' platform='' tracer=''

@@ -142,6 +142,20 @@ static void emit_unfinished(struct assemblies *as, struct node *n, uint64_t now_
 	counter_add(as->opts.counters, SPANS_UNFINISHED, 1);
 }
 
+/*
+ * Jaeger shows one reference a pair of spans: without this word of the OpenTracing
+ * conventions a link beside the parent would hide that it is the parent.
+ */
+static void mark_parent_links(struct span *s)
+{
+	size_t i;
+
+	for (i = 0; s->has_parent && i < s->link_count; i++)
+		if (!memcmp(s->links[i].span_id, s->parent_id, 8) &&
+		    !memcmp(s->links[i].trace_id, s->trace_id, 16))
+			attrs_set_str(&s->links[i].attrs, "opentracing.ref_type", "child_of");
+}
+
 static void emit_spread(const struct assembly *a, struct span *s)
 {
 	size_t i;
@@ -169,6 +183,7 @@ static void emit_node(struct assemblies *as, struct assembly *a, struct node *n,
 	emit_unfinished(as, n, now_ns);
 	emit_parent(as, n);
 	emit_links(as, n);
+	mark_parent_links(s);
 	emit_spread(a, s);
 	if (!s->name)
 		span_set_name(s, "unknown");

@@ -116,6 +116,9 @@ void process_name_service(struct process_facts *ret, const char *args, size_t le
 		return;
 	snprintf(ret->runtime, sizeof(ret->runtime), "%s", in->runtime);
 	first_end = args + strnlen(args, len) + 1;
+	/* python3, as it was called, and as its exec is seen: not what the link leads to */
+	if (len && *args)
+		set_name(ret, args, false);
 	if (first_end < end)
 		name_by_script(ret, in, first_end, end);
 }
