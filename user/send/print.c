@@ -34,13 +34,14 @@ static size_t width_of(int fd)
 void print_opts_detect(struct print_opts *ret, int fd)
 {
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+	const char *force = getenv("CLICOLOR_FORCE");	/* through a pipe, to a terminal */
 
 	*ret = (struct print_opts){
 		.fd = fd,
 		.width = width_of(fd),
 		.is_utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8"),
-		.has_color = isatty(fd) && !(no_color && *no_color) &&
-			     !(term && !strcmp(term, "dumb")),
+		.has_color = (isatty(fd) || (force && *force && strcmp(force, "0"))) &&
+			     !(no_color && *no_color) && !(term && !strcmp(term, "dumb")),
 	};
 }
 
