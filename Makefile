@@ -160,7 +160,7 @@ style:
 
 # yes or no, without root, in under 90 s
 check: build unit-bins
-	$(Q)scripts/test --no-root unit style
+	$(Q)scripts/test --no-root unit golden style
 
 # every test that needs Debian's packages only; SUITE=name runs one, LIST=1 names them
 test: setup
@@ -172,12 +172,16 @@ acceptance: setup
 # the unit tests and golden recordings under AddressSanitizer and UndefinedBehaviorSanitizer
 san:
 	$(Q)$(MAKE) --no-print-directory CONFIG=san build/san/spanstitch unit-bins
-	$(Q)CONFIG=san scripts/test --no-root unit
+	$(Q)CONFIG=san scripts/test --no-root unit golden
 
 # SECONDS=n a target; each starts from its corpus in tests/fuzz/corpus/<target>
 fuzz:
 	$(Q)$(MAKE) --no-print-directory CONFIG=fuzz fuzz-bins
 	$(Q)scripts/fuzz $(or $(SECONDS),10)
+
+# says what differs; ACCEPT=1 takes the new output over
+golden: build
+	$(Q)scripts/golden
 
 bench: setup
 	$(Q)scripts/bench
