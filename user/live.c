@@ -17,6 +17,7 @@
 #include "collect/record.h"
 #include "collect/ring.h"
 #include "pipeline.h"
+#include "send/summary.h"
 #include "util/count.h"
 #include "util/log.h"
 #include "wire.h"
@@ -188,10 +189,7 @@ static void print_counters(struct live *l)
 	if (l->pipeline)
 		pipeline_print_counters(l->pipeline);
 	else
-		fprintf(stderr, "spanstitch: %llu records, %llu lost\n",
-			(unsigned long long)l->counters.value[RECORDS_SEEN],
-			(unsigned long long)(l->counters.value[KERNEL_RECORDS] -
-					     l->counters.value[KERNEL_SUBMITTED]));
+		summary_write(STDERR_FILENO, &l->counters, 0);
 }
 
 static void tick(struct live *l, uint64_t now)
