@@ -114,10 +114,26 @@ static const struct bend {
 	  "rd_kafka_version() is not the code we know" },
 };
 
+/* The bytes that are bent stand where Debian 12's build has them. */
+static void skip_unless_debian_12(void)
+{
+	struct librdkafka k;
+	struct reason why = { "" };
+	int fd = open_copy();
+	int err = find_in(fd, &k, &why);
+
+	close(fd);
+	if (!err && k.version == DEBIAN_12)
+		return;
+	print_message("librdkafka is not 2.0.2, whose code the table bends\n");
+	skip();
+}
+
 TEST(another_layout_is_refused_with_its_reason)
 {
 	const struct bend *b;
 
+	skip_unless_debian_12();
 	for_each(b, bends) {
 		struct elf_symbol s = { .name = b->symbol, .type = ELF_FUNCTION };
 		struct librdkafka k;
