@@ -107,6 +107,17 @@ def parse(data):
     return Record(kind, **f)
 
 
+def parse_heads(data):
+    """Records of a recording's bytes after its head: kind and whose they are, tails unread."""
+    at = 0
+    while at < len(data):
+        length, kind, flags, ts, tgid, tid, start_ns = struct.unpack_from("<IHHQIIQ", data, at)
+        if length < 32 or at + length > len(data):
+            raise ValueError("a record of %d bytes at %d of %d" % (length, at, len(data)))
+        yield Record(NAMES[kind], flags=flags, ts=ts, tgid=tgid, tid=tid, start_ns=start_ns)
+        at += length
+
+
 def list_headers(block):
     """WIRE_KAFKA_LIST_HEADERS -> [(name, value)]"""
     r, found = Reader(block), []

@@ -199,8 +199,10 @@ class Verdict:
         if want.span_id and span.span != want.span_id:
             differs("span id", span.span, want.span_id)
         wanted = dict(want.attributes)
-        wanted["spanstitch.parent.evidence"] = want.evidence
         wanted["spanstitch.unfinished"] = None
+        evidence = span.attributes.get("spanstitch.parent.evidence")
+        if evidence not in (want.evidence if isinstance(want.evidence, tuple) else [want.evidence]):
+            differs("evidence", evidence, want.evidence)
         for key, value in wanted.items():
             got = span.attributes.get(key) if key != "url.full" else span.path
             if got != value:

@@ -20,6 +20,9 @@ NAMES = {       # by method and the path's form, as the shipped configuration ha
 PROGRAMS = {"python": "/usr/bin/python3", "shell": "/bin/sh"}   # as the worker's pods have them
 SIGNALS = {9: "SIGKILL", 11: "SIGSEGV", 15: "SIGTERM"}
 ROOT = "execute"
+# A blocking program's work is known by its thread, or, where the thread has a Python context (a
+# library may have made one), by that: the finer of the two.
+BLOCKING = ("thread", "task:python")
 
 
 def route(path):
@@ -40,7 +43,7 @@ class Want:
         self.service = None             # None: any but the platform's own
         self.kind = self.name = None
         self.parent = None              # role; None: a root
-        self.evidence = "none"
+        self.evidence = "none"          # or several, each of which is right
         self.link = None                # role of the span that it must link to
         self.span_id = None             # where the wire names it
         self.attributes = {}            # None: must not be there
@@ -186,7 +189,7 @@ class Truth:
 
     def _request(self, e, line, role, service, parent, resend=0):
         """A request of a service: the client's span and, below it, the server's."""
-        e.add(http(line, e.id, role, service, "client", parent=parent, evidence="thread",
+        e.add(http(line, e.id, role, service, "client", parent=parent, evidence=BLOCKING,
                    attributes={"http.request.resend_count": resend or None}))
         got = [s for s in self._by_execution(line["peer"], "http.server", path=line["path"],
                                              method=line["method"])(e)
@@ -203,7 +206,7 @@ class Truth:
             self._request(e, line, "create %d" % (n + 1), "worker", handled.role, resend=n)
         sent, = self._sent("worker", "pods", e)
         self._add_sent(e, message(sent, e.id, "send pods", "worker", "send", parent=handled.role,
-                                  evidence="thread"))
+                                  evidence=BLOCKING))
 
     def _ran(self, e):
         started, = self._by_execution("kube", "pod.started")(e)
