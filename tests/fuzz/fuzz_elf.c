@@ -1,0 +1,74 @@
+/*
+ * fuzz_elf: a hostile file as elf.h, librdkafka.h and python.h read it. Oracle beyond crashes:
+ * what is found lies within the file's code, and a reason is given for each refusal.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "attach/elf.h"
+#include "attach/librdkafka.h"
+#include "attach/load.h"
+#include "attach/reason.h"
+
+#define INPUT_MAX (256U << 10)
+
+static void look_for_kafka(struct elf *e)
+{
+	struct load_kafka_sites sites;
+	struct reason why = { "" };
+	struct librdkafka k;
+	uint64_t addr;
+	int err = librdkafka_find(e, &k, &why);
+
+	if (err) {
+		assert(err == -ENOENT || err == -ENOEXEC || err == -ENOMEM || *why.text);
+		return;
+	}
+	librdkafka_sites(&k, &sites);
+	assert(sites.poll_count <= LOAD_KAFKA_POLLS_MAX);
+	if (sites.send)
+		assert(!elf_address(e, sites.send, &addr) && elf_is_code(e, addr));
+}
+
+static void look_at_tables(struct elf *e)
+{
+	struct elf_symbol s[] = {
+		{ .name = "rd_kafka_version", .type = ELF_FUNCTION },
+		{ .name = "PyContext_Type", .type = ELF_OBJECT },
+	};
+	uint8_t id[ELF_BUILD_ID_MAX];
+	struct elf_range r;
+	uint64_t addr;
+
+	assert(elf_build_id(e, id) <= ELF_BUILD_ID_MAX);
+	if (!elf_symbols(e, s, 2) && s[0].addr)
+		assert(elf_is_code(e, s[0].addr));
+	if (!elf_string(e, "on_send", &addr))
+		elf_function(e, addr, &r);
+	if (s[0].addr && !elf_function(e, s[0].addr, &r))
+		assert(r.start <= r.end);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct elf *e;
+	int fd;
+
+	if (size > INPUT_MAX)
+		return 0;
+	fd = memfd_create("elf", MFD_CLOEXEC);
+	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+		return 0;
+	if (!elf_open(&e, fd)) {
+		look_at_tables(e);
+		look_for_kafka(e);
+		elf_close(e);
+	}
+	close(fd);
+	return 0;
+}
