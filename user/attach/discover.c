@@ -380,7 +380,8 @@ static void report_file(void *ctx, const struct mapping *m)
 		snprintf(kind, sizeof(kind), "librdkafka %u.%u.%u", v >> 24, v >> 16 & 0xff,
 			 v >> 8 & 0xff);
 	else
-		snprintf(kind, sizeof(kind), "CPython 3.%u", mf->python.minor);
+		snprintf(kind, sizeof(kind), mf->python.minor ? "CPython 3.%u" : "CPython",
+			 mf->python.minor);
 	describe_sites(mf, sites, sizeof(sites));
 	f.kind = kind;
 	f.sites = sites;
