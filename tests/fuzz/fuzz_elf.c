@@ -1,6 +1,7 @@
 /*
  * fuzz_elf: a hostile file as elf.h, librdkafka.h and python.h read it. Oracle beyond crashes:
  * what is found lies within the file's code, and a reason is given for each refusal.
+ * Seeds library* and program* hold all that is looked for: elf_seeds.sh links them.
  */
 #include <assert.h>
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include "attach/elf.h"
 #include "attach/librdkafka.h"
 #include "attach/load.h"
+#include "attach/python.h"
 #include "attach/reason.h"
 
 #define INPUT_MAX (256U << 10)
@@ -35,6 +37,18 @@ static void look_for_kafka(struct elf *e)
 		assert(!elf_address(e, sites.send, &addr) && elf_is_code(e, addr));
 }
 
+static void look_for_python(struct elf *e)
+{
+	struct reason why = { "" };
+	struct python p;
+	int err = python_find(e, &p, &why);
+
+	if (err)
+		assert(err == -ENOENT || err == -ENOEXEC || err == -ENOMEM || *why.text);
+	else
+		assert(elf_is_code(e, p.copy.addr) && p.context_off && (p.key || p.tls));
+}
+
 static void look_at_tables(struct elf *e)
 {
 	struct elf_symbol s[] = {
@@ -43,11 +57,14 @@ static void look_at_tables(struct elf *e)
 	};
 	uint8_t id[ELF_BUILD_ID_MAX];
 	struct elf_range r;
+	struct site site;
 	uint64_t addr;
 
 	assert(elf_build_id(e, id) <= ELF_BUILD_ID_MAX);
 	if (!elf_symbols(e, s, 2) && s[0].addr)
 		assert(elf_is_code(e, s[0].addr));
+	if (s[0].addr && !site_find(e, s[0].addr, s[0].size, &site))
+		assert(elf_is_code(e, site.addr) && site.skip < SITE_LOOK_BYTES);
 	if (!elf_string(e, "on_send", &addr))
 		elf_function(e, addr, &r);
 	if (s[0].addr && !elf_function(e, s[0].addr, &r))
@@ -67,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!elf_open(&e, fd)) {
 		look_at_tables(e);
 		look_for_kafka(e);
+		look_for_python(e);
 		elf_close(e);
 	}
 	close(fd);
