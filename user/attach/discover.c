@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,19 @@
 #define PROCESSES_MAX 65536	/* known at one time; more are traced without probes of their own */
 #define TARGET_BYTES (sizeof(struct wire_target) + 6 * PROCESS_PATH_MAX)
 
+#define HELD_MAX 8		/* probed files of one process */
+#define SWEEP_NS 10000000000ULL	/* looks for processes whose end was lost */
+
+struct held {			/* files that keep their probes for this process */
+	struct mapped_file *files[HELD_MAX];
+	size_t count;
+};
+
 struct known {
 	UT_hash_handle hh;
 	pid_t pid;
+	struct held held;
+	bool is_announced;
 	bool needs_scan;		/* mapped something new since the last look */
 	bool wants_python;		/* CPython that had not started up when we looked */
 	bool has_python;
@@ -34,6 +45,7 @@ struct discover {
 	void *ctx;
 	struct files files;
 	struct known *processes;
+	uint64_t swept_ns;
 	pid_t self;
 };
 
@@ -108,11 +120,31 @@ static void set_python(struct discover *d, struct known *k, const struct mapped_
 		k->has_python = true;
 }
 
+static void hold(struct held *h, struct mapped_file *mf)
+{
+	size_t i;
+
+	for (i = 0; i < h->count && h->files[i] != mf; i++)
+		;
+	if (i < h->count || i == HELD_MAX)
+		return;
+	files_hold(mf);
+	h->files[h->count++] = mf;
+}
+
+static void let_go(struct discover *d, struct held *h)
+{
+	while (h->count)
+		files_put(&d->files, h->files[--h->count]);
+}
+
 static void look_at(void *ctx, const struct mapping *m)
 {
 	struct scan *s = ctx;
 	struct mapped_file *mf = files_get(&s->d->files, s->k->pid, m);
 
+	if (mf && mf->is_attached)
+		hold(&s->k->held, mf);
 	if (mf && mf->is_python)
 		set_python(s->d, s->k, mf, m);
 }
@@ -151,6 +183,7 @@ static struct known *known_add(struct discover *d, pid_t pid)
 
 static void known_remove(struct discover *d, struct known *k)
 {
+	let_go(d, &k->held);
 	HASH_DEL(d->processes, k);
 	free(k);
 }
@@ -160,6 +193,7 @@ static int add_target(struct discover *d, pid_t pid)
 {
 	static const struct target_knobs none;
 	struct known *k;
+	struct held old;
 	int err = 0;
 
 	if (pid == d->self)
@@ -170,8 +204,12 @@ static int add_target(struct discover *d, pid_t pid)
 	if (!k)
 		return err ? err : -ENOMEM;
 	k->has_python = k->wants_python = false;
+	k->is_announced = true;
 	announce(d, pid);
+	old = k->held;
+	k->held.count = 0;
 	scan_files(d, k);
+	let_go(d, &old);	/* last, so that a file of both images stays probed */
 	return 0;
 }
 
@@ -276,6 +314,43 @@ static void on_exec(struct discover *d, pid_t pid)
 		add_target(d, pid);
 }
 
+/* The kernel half follows the child. It keeps the probes; it is named when it does something. */
+static void on_fork(struct discover *d, const struct wire_head *rec)
+{
+	const struct wire_fork *f = (const struct wire_fork *)rec;
+	struct known *parent = known_find(d, (pid_t)rec->tgid), *k;
+	size_t i;
+
+	if (rec->len < sizeof(*f) || !parent || !parent->held.count ||
+	    known_find(d, (pid_t)f->child_tgid))
+		return;
+	k = known_add(d, (pid_t)f->child_tgid);
+	if (!k)
+		return;
+	k->has_python = parent->has_python;	/* with its parent's knobs */
+	k->wants_python = parent->wants_python;
+	for (i = 0; i < parent->held.count; i++)
+		hold(&k->held, parent->held.files[i]);
+}
+
+/* Any other record: of a process that has been named, or has it to be. */
+static void on_other(struct discover *d, pid_t pid)
+{
+	struct known *k = known_find(d, pid);
+
+	if (pid == d->self || (k && k->is_announced))
+		return;
+	if (!k) {
+		k = known_add(d, pid);
+		if (!k)
+			return;
+		k->has_python = true;	/* a forked child has its parent's knobs */
+		scan_files(d, k);
+	}
+	k->is_announced = true;
+	announce(d, pid);
+}
+
 void discover_feed(struct discover *d, const struct wire_head *rec)
 {
 	pid_t pid = (pid_t)rec->tgid;
@@ -291,28 +366,36 @@ void discover_feed(struct discover *d, const struct wire_head *rec)
 			known_remove(d, k);
 		return;
 	case WIRE_FORK:
-		return;		/* the kernel half follows it; it is named when it does something */
+		on_fork(d, rec);
+		return;
 	case WIRE_MAP:
 		k = known_find(d, pid);
 		if (k)
 			k->needs_scan = true;
 		return;
 	default:
-		if (known_find(d, pid) || pid == d->self)
-			return;
-		k = known_add(d, pid);
-		if (!k)
-			return;
-		k->has_python = true;	/* a forked child has its parent's knobs */
-		announce(d, pid);
-		scan_files(d, k);
+		on_other(d, pid);
 	}
+}
+
+/* Forgets processes whose end we were not told, so that their probes end too. */
+static void sweep(struct discover *d)
+{
+	struct known *k, *tmp;
+
+	HASH_ITER(hh, d->processes, k, tmp)
+		if (kill(k->pid, 0) && errno == ESRCH)
+			known_remove(d, k);
 }
 
 void discover_tick(struct discover *d)
 {
 	struct known *k, *tmp;
 
+	if (now_ns() - d->swept_ns >= SWEEP_NS) {
+		d->swept_ns = now_ns();
+		sweep(d);
+	}
 	HASH_ITER(hh, d->processes, k, tmp)
 		if (k->needs_scan || k->wants_python)
 			scan_files(d, k);

@@ -89,9 +89,58 @@ static void attach_python(struct files *f, struct mapped_file *mf, const char *f
 	mf->is_attached = !err;
 }
 
-static void examine(struct files *f, struct mapped_file *mf, int fd, const char *path)
+/*
+ * Is a probe in the process's memory where the file has none? Overlay mounts show one inode
+ * under several keys, and a probe on it stands in all of them: a second would count each call
+ * twice.
+ */
+static bool is_probed(const struct mapped_file *mf, pid_t pid, const struct mapping *m, int fd)
+{
+	const struct site *s = mf->is_kafka ? &mf->kafka.points[0].site : &mf->python.copy;
+	uint64_t addr = m->start - m->offset + s->offset;
+	uint8_t in_file, in_memory;
+	char path[64];
+	bool is_different;
+	int mem;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	mem = open(path, O_RDONLY | O_CLOEXEC);
+	if (mem < 0)
+		return false;
+	is_different = pread(fd, &in_file, 1, (off_t)s->offset) == 1 &&
+		       pread(mem, &in_memory, 1, (off_t)addr) == 1 && in_file != in_memory;
+	close(mem);
+	return is_different;
+}
+
+static struct mapped_file *find_same(struct files *f, const struct mapped_file *mf)
+{
+	struct mapped_file *other, *tmp;
+
+	HASH_ITER(hh, f->table, other, tmp)
+		if (other->owner && mf->build_id_len &&
+		    other->build_id_len == mf->build_id_len &&
+		    !memcmp(other->build_id, mf->build_id, mf->build_id_len))
+			return other;
+	return NULL;
+}
+
+static void attach(struct files *f, struct mapped_file *mf, int fd)
 {
 	char fd_path[32];
+
+	snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", fd);
+	mf->owner = ++f->last_owner;
+	load_set_owner(f->load, mf->owner);
+	if (mf->is_kafka)
+		attach_kafka(f, mf, fd_path);
+	else
+		attach_python(f, mf, fd_path);
+	load_set_owner(f->load, 0);
+}
+
+static void examine(struct mapped_file *mf, int fd, const char *path)
+{
 	struct elf *e;
 	int err;
 
@@ -105,18 +154,41 @@ static void examine(struct files *f, struct mapped_file *mf, int fd, const char 
 		mf->is_python = python_err != -ENOENT && python_err != -ENOEXEC;
 		err = mf->is_python ? python_err : err;
 	}
+	mf->build_id_len = elf_build_id(e, mf->build_id);
 	elf_close(e);
+	mf->is_usable = !err;
 	if (err && (mf->is_kafka || mf->is_python))
 		log_warn("%s: not probed: %s", path, mf->why.text);
-	if (err || !f->load)
+}
+
+/* Attaches to a file that somebody can use, at its first sight. */
+static void begin(struct files *f, struct mapped_file *mf, pid_t pid, const struct mapping *m,
+		  int fd)
+{
+	if (!f->load || !mf->is_usable)
 		return;
-	snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", fd);
-	if (mf->is_kafka)
-		attach_kafka(f, mf, fd_path);
-	else
-		attach_python(f, mf, fd_path);
+	if (is_probed(mf, pid, m, fd))
+		mf->same = find_same(f, mf);
+	if (mf->same) {
+		files_hold(mf->same);
+		mf->is_attached = mf->same->is_attached;
+		return;
+	}
+	attach(f, mf, fd);
 	if (!mf->is_attached)
-		log_warn("%s: not probed: %s", path, mf->why.text);
+		log_warn("%s: not probed: %s", m->path, mf->why.text);
+}
+
+static void forget_unheld(struct files *f)
+{
+	struct mapped_file *mf, *tmp;
+
+	HASH_ITER(hh, f->table, mf, tmp) {
+		if (mf->holders || mf->is_attached)
+			continue;
+		HASH_DEL(f->table, mf);
+		free(mf);
+	}
 }
 
 struct mapped_file *files_get(struct files *f, pid_t pid, const struct mapping *m)
@@ -131,15 +203,33 @@ struct mapped_file *files_get(struct files *f, pid_t pid, const struct mapping *
 	if (fd < 0)
 		return NULL;
 	if (HASH_COUNT(f->table) >= FILES_MAX)
-		files_done(f);
+		forget_unheld(f);
 	mf = calloc(1, sizeof(*mf));
 	if (mf) {
 		mf->key = m->key;
-		examine(f, mf, fd, m->path);
+		examine(mf, fd, m->path);
+		begin(f, mf, pid, m, fd);
 		HASH_ADD(hh, f->table, key, sizeof(mf->key), mf);
 	}
 	close(fd);
 	return mf;
+}
+
+void files_hold(struct mapped_file *mf)
+{
+	mf->holders++;
+}
+
+void files_put(struct files *f, struct mapped_file *mf)
+{
+	if (--mf->holders)
+		return;
+	if (mf->owner && f->load)
+		load_detach(f->load, mf->owner);
+	if (mf->same)
+		files_put(f, mf->same);
+	HASH_DEL(f->table, mf);
+	free(mf);
 }
 
 void files_done(struct files *f)

@@ -26,6 +26,8 @@
 struct load {
 	struct spanstitch_bpf *skel;
 	struct bpf_link *links[LOAD_LINKS_MAX];
+	uint32_t owners[LOAD_LINKS_MAX];
+	uint32_t owner;		/* of links that are attached now */
 	size_t link_count;
 	bool canary_tried;	/* canary_err is its verdict on return probes */
 	int canary_err;
@@ -200,6 +202,7 @@ static int keep_link(struct load *l, struct bpf_link *link)
 {
 	if (!link)
 		return -errno;
+	l->owners[l->link_count] = l->owner;
 	l->links[l->link_count++] = link;
 	return 0;
 }
@@ -371,6 +374,26 @@ int load_attach_python(struct load *l, const char *path, uint64_t offset)
 
 	err = allow_return_probes(l);
 	return err ? err : attach_return(l, path, offset);
+}
+
+void load_set_owner(struct load *l, uint32_t owner)
+{
+	l->owner = owner;
+}
+
+void load_detach(struct load *l, uint32_t owner)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < l->link_count; i++) {
+		if (l->owners[i] == owner) {
+			bpf_link__destroy(l->links[i]);
+			continue;
+		}
+		l->owners[kept] = l->owners[i];
+		l->links[kept++] = l->links[i];
+	}
+	l->link_count = kept;
 }
 
 int load_target_set(struct load *l, uint32_t tgid, const struct target_knobs *knobs)

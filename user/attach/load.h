@@ -55,6 +55,10 @@ int load_attach_kafka(struct load *l, const char *path, const struct load_kafka_
  */
 int load_attach_python(struct load *l, const char *path, uint64_t offset);
 
+/* Files attached from now on belong to @owner (0 at first), whose probes load_detach() ends. */
+void load_set_owner(struct load *l, uint32_t owner);
+void load_detach(struct load *l, uint32_t owner);
+
 /* Targets: processes whose records may cross the ring. A second set replaces the knobs. */
 int load_target_set(struct load *l, uint32_t tgid, const struct target_knobs *knobs);
 int load_target_get(struct load *l, uint32_t tgid, struct target_knobs *ret);	/* -ENOENT */
