@@ -1,6 +1,7 @@
-/* process: see process.h. */
+/* process: see process.h */
 #include "target/process.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -9,25 +10,178 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SMALL_FILE_MAX 4096	/* bytes of stat and cgroup that are read */
+
+/* how an interpreter's command line names what it runs */
 static const struct interpreter {
 	const char *prefix;		/* of the executable's base name */
 	const char *runtime;
-	const char *options_with_value;	/* letters; the next argument is theirs */
+	const char *inline_options;	/* letters whose value is the program's text */
+	const char *module_options;	/* letters whose value names the program */
+	const char *value_options;	/* letters whose value is neither */
+	const char *long_value_options;	/* separated by spaces; words as they stand */
+	const char *suffix;		/* the only ending taken off; NULL: any */
 } interpreters[] = {
-	{ "python", "python", "WX" },
-	{ "node", "nodejs", "r" },
-	{ "ruby", "ruby", "Ir" },
-	{ "perl", "perl", "IM" },
-	{ "java", "java", "" },
-	{ "bash", "", "O" },
-	{ "dash", "", "" },
-	{ "sh", "", "" },
+	{ "python", "python", "c", "m", "WX", " --check-hash-based-pycs ", NULL },
+	{ "node", "nodejs", "ep", "", "r", " --require --import --loader --eval --print ", NULL },
+	{ "java", "java", "", "", "", " -cp -classpath --class-path -p --module-path ", ".jar" },
+	{ "ruby", "ruby", "e", "", "IrC", "", NULL },
+	{ "perl", "perl", "eE", "", "I", "", NULL },
+	{ "sh", "", "c", "", "oO", "", NULL },
+	{ "bash", "", "c", "", "oO", " --rcfile --init-file ", NULL },
+	{ "dash", "", "c", "", "o", "", NULL },
 };
 
-#define INTERPRETER_COUNT (sizeof(interpreters) / sizeof(*interpreters))
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
 
-/* Up to @size - 1 bytes of /proc/@pid/@name, NUL-ended; the count or -ESRCH. */
-static ssize_t read_proc(pid_t pid, const char *name, char *buf, size_t size)
+	return slash ? slash + 1 : path;
+}
+
+/* "python3.11" is python, "nodejs" node; "pythonic" and "shred" are neither */
+static const struct interpreter *interpreter_of(const char *exe)
+{
+	const char *base = base_name(exe);
+	size_t i;
+
+	if (!strcmp(base, "nodejs"))
+		base = "node";
+	for (i = 0; i < sizeof(interpreters) / sizeof(interpreters[0]); i++) {
+		size_t len = strlen(interpreters[i].prefix);
+
+		if (!strncmp(base, interpreters[i].prefix, len) &&
+		    base[len + strspn(base + len, "0123456789.")] == '\0')
+			return &interpreters[i];
+	}
+	return NULL;
+}
+
+static void set_service(struct process_facts *p, const char *name, size_t len)
+{
+	if (len > PROCESS_SERVICE_MAX)
+		len = PROCESS_SERVICE_MAX;
+	memcpy(p->service, name, len);
+	p->service[len] = '\0';
+}
+
+/* "/app/worker.py" names the service "worker"; a Java class keeps its whole name */
+static void set_service_from_file(struct process_facts *p, const struct interpreter *in,
+				  const char *path)
+{
+	const char *base = base_name(path), *dot = strrchr(base, '.');
+	size_t len = strlen(base);
+
+	if (dot && dot != base && (!in->suffix || !strcmp(dot, in->suffix)))
+		len = (size_t)(dot - base);
+	set_service(p, base, len);
+}
+
+/* What an option word asks for: the rest of the line is then no script's. */
+enum word { WORD_OPTION, WORD_VALUE_FOLLOWS, WORD_INLINE, WORD_NAME_FOLLOWS, WORD_NAME };
+
+/* @name gets the value of a module option that stands in the word itself. */
+static enum word judge_word(const struct interpreter *in, const char *word, const char **name)
+{
+	const char *letter;
+
+	if (strlen(word) < 32 && in->long_value_options[0]) {
+		char padded[36];
+
+		snprintf(padded, sizeof(padded), " %s ", word);
+		if (strstr(in->long_value_options, padded))
+			return WORD_VALUE_FOLLOWS;
+	}
+	if (word[1] == '-' || !strcmp(in->prefix, "java"))
+		return WORD_OPTION;
+	for (letter = word + 1; *letter; letter++) {
+		bool is_last = !letter[1];
+
+		if (strchr(in->inline_options, *letter))
+			return WORD_INLINE;
+		if (strchr(in->module_options, *letter)) {
+			*name = letter + 1;
+			return is_last ? WORD_NAME_FOLLOWS : WORD_NAME;
+		}
+		if (strchr(in->value_options, *letter))
+			return is_last ? WORD_VALUE_FOLLOWS : WORD_OPTION;
+	}
+	return WORD_OPTION;
+}
+
+static const char *next_word(const char *word, const char *end)
+{
+	const char *nul = memchr(word, '\0', (size_t)(end - word));
+
+	return nul && nul + 1 < end ? nul + 1 : NULL;
+}
+
+/* Walks over the options to what is run; the interpreter's own name where nothing tells. */
+static void name_by_script(struct process_facts *p, const struct interpreter *in, const char *args,
+			   const char *end)
+{
+	const char *word = args < end ? next_word(args, end) : NULL, *name;
+
+	while (word && word[0] == '-' && word[1]) {
+		switch (judge_word(in, word, &name)) {
+		case WORD_INLINE:
+			return;
+		case WORD_NAME:
+			set_service(p, name, strlen(name));
+			return;
+		case WORD_NAME_FOLLOWS:
+			word = next_word(word, end);
+			if (word)
+				set_service(p, word, strlen(word));
+			return;
+		case WORD_VALUE_FOLLOWS:
+			word = next_word(word, end);
+			break;
+		case WORD_OPTION:
+			break;
+		}
+		if (word)
+			word = next_word(word, end);
+	}
+	if (word && strcmp(word, "-") != 0 && *word)
+		set_service_from_file(p, in, word);
+}
+
+static int hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)tolower((unsigned char)c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* service.name of `key=value,key=value` with percent-encoded values */
+static void service_from_attributes(struct process_facts *p, const char *list)
+{
+	static const char key[] = "service.name=";
+	size_t n = 0;
+
+	while (strncmp(list + strspn(list, " "), key, sizeof(key) - 1) != 0) {
+		list = strchr(list, ',');
+		if (!list)
+			return;
+		list++;
+	}
+	list += strspn(list, " ") + sizeof(key) - 1;
+	for (; *list && *list != ',' && n < PROCESS_SERVICE_MAX; list++) {
+		int high = list[0] == '%' ? hex_value(list[1]) : -1;
+		int low = high >= 0 ? hex_value(list[2]) : -1;
+
+		p->service[n++] = low >= 0 ? (char)(high << 4 | low) : *list;
+		if (low >= 0)
+			list += 2;
+	}
+	if (n)
+		p->service[n] = '\0';
+}
+
+/* A file of /proc, whole up to @room - 1 bytes, NUL-ended: its length or -errno. */
+static ssize_t read_proc(pid_t pid, const char *name, char *buf, size_t room)
 {
 	char path[64];
 	size_t len = 0;
@@ -37,188 +191,162 @@ static ssize_t read_proc(pid_t pid, const char *name, char *buf, size_t size)
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return -ESRCH;
-	while (len < size - 1) {
-		n = read(fd, buf + len, size - 1 - len);
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-	}
+		return errno == ENOENT ? -ESRCH : -errno;
+	do {
+		n = read(fd, buf + len, room - 1 - len);
+		if (n > 0)
+			len += (size_t)n;
+	} while (n > 0 && len < room - 1);
+	n = n < 0 ? -errno : 0;
 	close(fd);
 	buf[len] = '\0';
-	return (ssize_t)len;
+	return n < 0 && !len ? n : (ssize_t)len;
 }
 
-static const char *base_name(const char *path)
+static int read_exe(struct process_facts *p)
 {
-	const char *slash = strrchr(path, '/');
+	static const char deleted[] = " (deleted)";
+	char path[64];
+	ssize_t n;
+	size_t len;
 
-	return slash ? slash + 1 : path;
+	snprintf(path, sizeof(path), "/proc/%d/exe", p->pid);
+	n = readlink(path, p->exe, PROCESS_PATH_MAX);
+	if (n < 0)
+		return -errno;
+	len = (size_t)n;
+	p->exe[len] = '\0';
+	if (len > sizeof(deleted) - 1 && !strcmp(p->exe + len - (sizeof(deleted) - 1), deleted))
+		p->exe[len - (sizeof(deleted) - 1)] = '\0';
+	return 0;
 }
 
-static void set_name(struct process_facts *f, const char *path, bool cut_extension)
+int process_parse_stat(struct process_facts *ret, const char *text)
 {
-	const char *base = base_name(path);
-	const char *dot = strrchr(base, '.');
-	size_t len = cut_extension && dot && dot != base ? (size_t)(dot - base) : strlen(base);
+	/* the name stands in parentheses and may hold any byte, so look from the end */
+	const char *after = strrchr(text, ')');
+	unsigned int parent;
+	unsigned long long start;
 
-	if (len >= sizeof(f->service))
-		len = sizeof(f->service) - 1;
-	memcpy(f->service, base, len);
-	f->service[len] = '\0';
+	if (!after ||
+	    sscanf(after + 1, " %*c %u %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+		   "%*d %*d %*d %llu", &parent, &start) != 2)
+		return -EINVAL;
+	ret->parent = (pid_t)parent;
+	ret->start_ticks = start;
+	return 0;
 }
 
-static const struct interpreter *find_interpreter(const char *base)
+/*
+ * The deepest two names of @path that tell of a pod, else of a container: a container may have
+ * groups of its own below.
+ */
+static bool cgroup_of_path(struct cgroup_names *ret, const char *path, size_t len)
 {
-	size_t i, len;
+	struct cgroup_names names = { 0 };
+	char copy[SMALL_FILE_MAX], *leaf, *parent;
 
-	for (i = 0; i < INTERPRETER_COUNT; i++) {
-		len = strlen(interpreters[i].prefix);
-		/* python3.11, node20; but not "shutdown" */
-		if (!strncmp(base, interpreters[i].prefix, len) &&
-		    strspn(base + len, "0123456789.") == strlen(base + len))
-			return &interpreters[i];
+	if (len >= sizeof(copy))
+		return false;
+	memcpy(copy, path, len);
+	copy[len] = '\0';
+	for (;;) {
+		leaf = strrchr(copy, '/');
+		if (!leaf)
+			return ret->container_id[0] != '\0';
+		*leaf++ = '\0';
+		parent = strrchr(copy, '/');
+		cgroup_names_parse(&names, leaf, parent ? parent + 1 : "");
+		if (names.pod_uid[0] || (names.container_id[0] && !ret->container_id[0]))
+			*ret = names;
+		if (ret->pod_uid[0])
+			return true;
 	}
-	return NULL;
 }
 
-/* @args after the interpreter itself: options, then a script; or -m module, -jar file. */
-static void name_by_script(struct process_facts *f, const struct interpreter *in,
-			   const char *args, const char *end)
+void process_parse_cgroup(struct cgroup_names *ret, const char *text)
 {
-	const char *arg, *next;
+	const char *line, *end;
 
-	for (arg = args; arg < end; arg = next) {
-		next = arg + strnlen(arg, (size_t)(end - arg)) + 1;
-		if (!strcmp(arg, "-c") || !strcmp(arg, "-e"))
-			return;			/* code, not a name */
-		if (!strcmp(arg, "-m") || !strcmp(arg, "-jar")) {
-			if (next < end)
-				set_name(f, next, arg[1] == 'j');
+	memset(ret, 0, sizeof(*ret));
+	for (line = text; *line; line = *end ? end + 1 : end) {
+		const char *path;
+
+		end = strchrnul(line, '\n');
+		path = memchr(line, '/', (size_t)(end - line));
+		if (path && cgroup_of_path(ret, path, (size_t)(end - path)))
 			return;
-		}
-		if (arg[0] != '-' && *arg) {
-			set_name(f, arg, strcmp(in->prefix, "java"));
-			return;
-		}
-		if (strlen(arg) == 2 && strchr(in->options_with_value, arg[1]) && next < end)
-			next += strnlen(next, (size_t)(end - next)) + 1;
 	}
+	memset(ret, 0, sizeof(*ret));
 }
 
 void process_name_service(struct process_facts *ret, const char *args, size_t len)
 {
-	const struct interpreter *in = find_interpreter(base_name(ret->exe));
-	const char *end = args + len, *first_end;
+	const struct interpreter *in = interpreter_of(ret->exe);
+	const char *base = base_name(ret->exe);
 
-	set_name(ret, *ret->exe ? ret->exe : "unknown_service", false);
-	if (!in)
-		return;
-	snprintf(ret->runtime, sizeof(ret->runtime), "%s", in->runtime);
-	first_end = args + strnlen(args, len) + 1;
-	/* python3, as it was called, and as its exec is seen: not what the link leads to */
-	if (len && *args)
-		set_name(ret, args, false);
-	if (first_end < end)
-		name_by_script(ret, in, first_end, end);
+	ret->runtime = in ? in->runtime : "";
+	if (!*base)
+		base = "unknown_service";
+	if (in && len && *args && memchr(args, '\0', len))
+		base = base_name(args);		/* python3, as it was called: not python3.11 */
+	set_service(ret, base, strlen(base));
+	if (in && len && args[len - 1] == '\0')
+		name_by_script(ret, in, args, args + len);
 }
 
-/* service.name of a list "key=value,key=value" */
-static void name_by_attributes(struct process_facts *f, const char *list)
+void process_parse_environ(struct process_facts *ret, const char *env, size_t len)
 {
-	const char *found = strstr(list, "service.name=");
-	size_t n;
+	static const char name[] = "OTEL_SERVICE_NAME=", attributes[] = "OTEL_RESOURCE_ATTRIBUTES=",
+			  parent[] = "TRACEPARENT=";
+	const char *end = env + len, *at, *next, *service = NULL;
 
-	if (!found)
-		return;
-	found += strlen("service.name=");
-	n = strcspn(found, ",");
-	if (n && n < sizeof(f->service))
-		snprintf(f->service, sizeof(f->service), "%.*s", (int)n, found);
-}
+	for (at = env; at < end; at = next) {
+		const char *nul = memchr(at, '\0', (size_t)(end - at));
 
-static const char *after(const char *entry, const char *name)
-{
-	size_t len = strlen(name);
-
-	return !strncmp(entry, name, len) && entry[len] ? entry + len : NULL;
-}
-
-/* OTEL_SERVICE_NAME, else service.name of OTEL_RESOURCE_ATTRIBUTES: what its operator said. */
-static void read_environment(struct process_facts *f, const char *env, size_t len)
-{
-	const char *p, *end = env + len, *value, *name = NULL;
-
-	for (p = env; p < end; p += strnlen(p, (size_t)(end - p)) + 1) {
-		value = after(p, "OTEL_SERVICE_NAME=");
-		if (value)
-			name = value;
-		value = after(p, "OTEL_RESOURCE_ATTRIBUTES=");
-		if (value)
-			name_by_attributes(f, value);
-		value = after(p, "TRACEPARENT=");
-		if (value)
-			snprintf(f->traceparent, sizeof(f->traceparent), "%.63s", value);
+		if (!nul)
+			return;		/* cut: a part of a value is no value */
+		next = nul + 1;
+		if (!strncmp(at, name, sizeof(name) - 1) && at[sizeof(name) - 1])
+			service = at + sizeof(name) - 1;
+		else if (!service && !strncmp(at, attributes, sizeof(attributes) - 1))
+			service_from_attributes(ret, at + sizeof(attributes) - 1);
+		else if (!strncmp(at, parent, sizeof(parent) - 1) &&
+			 (size_t)(nul - at) - (sizeof(parent) - 1) <= PROCESS_TRACEPARENT_MAX)
+			strcpy(ret->traceparent, at + sizeof(parent) - 1);
+		if (service)
+			set_service(ret, service, strlen(service));
 	}
-	if (name)
-		snprintf(f->service, sizeof(f->service), "%.127s", name);
-}
-
-static void read_cgroup(struct process_facts *f, pid_t pid)
-{
-	char text[4096], *line, *save, *leaf, *parent;
-
-	if (read_proc(pid, "cgroup", text, sizeof(text)) <= 0)
-		return;
-	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		leaf = strrchr(line, '/');
-		if (!leaf)
-			continue;
-		*leaf++ = '\0';
-		parent = strrchr(line, '/');
-		cgroup_names_parse(&f->cgroup, leaf, parent ? parent + 1 : "");
-		if (*f->cgroup.pod_uid)
-			return;
-	}
-}
-
-static pid_t read_parent(pid_t pid)
-{
-	char text[1024];
-	const char *p;
-	int parent = 0;
-
-	if (read_proc(pid, "stat", text, sizeof(text)) <= 0)
-		return 0;
-	p = strrchr(text, ')');		/* the name before it may hold anything */
-	if (!p || sscanf(p + 1, " %*c %d", &parent) != 1)
-		return 0;
-	return parent;
 }
 
 int process_read(struct process_facts *ret, pid_t pid)
 {
-	struct process_facts f = { 0 };
-	char path[64], *text;
+	struct process_facts p = { .pid = pid, .runtime = "" };
+	char small[SMALL_FILE_MAX], *large;
 	ssize_t n;
+	int err;
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-	n = readlink(path, f.exe, sizeof(f.exe) - 1);
+	n = read_proc(pid, "stat", small, sizeof(small));
 	if (n < 0)
-		return -ESRCH;
-	f.exe[n] = '\0';
-	text = malloc(PROCESS_TEXT_MAX);
-	if (!text)
-		return -ESRCH;
-	n = read_proc(pid, "cmdline", text, PROCESS_TEXT_MAX);
-	process_name_service(&f, text, n > 0 ? (size_t)n : 0);
-	n = read_proc(pid, "environ", text, PROCESS_TEXT_MAX);
-	if (n > 0)
-		read_environment(&f, text, (size_t)n);
-	explicit_bzero(text, PROCESS_TEXT_MAX);
-	free(text);
-	f.parent = read_parent(pid);
-	read_cgroup(&f, pid);
-	*ret = f;
+		return (int)n;
+	err = process_parse_stat(&p, small);
+	if (!err)
+		err = read_exe(&p);
+	if (err)	/* no executable: a kernel thread has no memory, a zombie has it no more */
+		return err == -ENOENT && strstr(small, ") Z ") ? -ESRCH : err;
+	if (read_proc(pid, "cgroup", small, sizeof(small)) > 0)
+		process_parse_cgroup(&p.cgroup, small);
+	large = malloc(PROCESS_ENVIRON_MAX);
+	if (!large)
+		return -ENOMEM;
+	n = read_proc(pid, "cmdline", large, PROCESS_ARGUMENTS_MAX);
+	process_name_service(&p, large, n > 0 ? (size_t)n : 0);
+	n = read_proc(pid, "environ", large, PROCESS_ENVIRON_MAX);
+	if (n > 0) {
+		process_parse_environ(&p, large, (size_t)n);
+		explicit_bzero(large, (size_t)n);
+	}
+	free(large);
+	*ret = p;
 	return 0;
 }
