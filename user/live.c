@@ -94,8 +94,8 @@ static void on_record(void *ctx, const struct wire_head *rec)
 {
 	struct live *l = ctx;
 
-	discover_feed(l->discover, rec);
-	order_feed(l->order, rec);
+	if (discover_feed(l->discover, rec))
+		order_feed(l->order, rec);
 }
 
 /* --- begin ------------------------------------------------------------------------------------ */

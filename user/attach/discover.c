@@ -351,7 +351,7 @@ static void on_other(struct discover *d, pid_t pid)
 	announce(d, pid);
 }
 
-void discover_feed(struct discover *d, const struct wire_head *rec)
+static void react(struct discover *d, const struct wire_head *rec)
 {
 	pid_t pid = (pid_t)rec->tgid;
 	struct known *k;
@@ -376,6 +376,14 @@ void discover_feed(struct discover *d, const struct wire_head *rec)
 	default:
 		on_other(d, pid);
 	}
+}
+
+bool discover_feed(struct discover *d, const struct wire_head *rec)
+{
+	bool was_known = known_find(d, (pid_t)rec->tgid) != NULL;
+
+	react(d, rec);
+	return !d->opts.exe_count || was_known || known_find(d, (pid_t)rec->tgid);
 }
 
 /* Forgets processes whose end we were not told, so that their probes end too. */

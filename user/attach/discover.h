@@ -38,7 +38,12 @@ struct discover_opts {
  */
 int discover_new(struct discover **ret, const struct discover_opts *opts, discover_next_fn next,
 		 void *ctx);
-void discover_feed(struct discover *d, const struct wire_head *rec);	/* each record, at once */
+
+/*
+ * Each record, at once. Is it of a traced process? With globs the kernel half also tells what
+ * others execute and when they end: that is nobody else's business.
+ */
+bool discover_feed(struct discover *d, const struct wire_head *rec);
 void discover_tick(struct discover *d);		/* a few times a second */
 size_t discover_count(const struct discover *d);	/* processes traced now */
 void discover_free(struct discover *d);		/* NULL is fine; leaves the probes to load_free() */
