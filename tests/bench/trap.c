@@ -32,7 +32,8 @@ static double call_us(void (*fn)(void))
 	for (i = 0; i < CALLS; i++)
 		fn();
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &b);
-	return ((double)(b.tv_sec - a.tv_sec) * 1e6 + (double)(b.tv_nsec - a.tv_nsec) / 1e3) / CALLS;
+	return ((double)(b.tv_sec - a.tv_sec) * 1e6 + (double)(b.tv_nsec - a.tv_nsec) / 1e3) /
+	       CALLS;
 }
 
 static int by_value(const void *a, const void *b)
