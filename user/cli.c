@@ -30,7 +30,7 @@ static const struct {
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
 
-enum opt_type { OPT_PID, OPT_EXE, OPT_FLAG, OPT_STR, OPT_SPAN, OPT_COUNT };
+enum opt_type { OPT_PID, OPT_EXE, OPT_FLAG, OPT_STR, OPT_SPAN };
 
 #define AT(field) offsetof(struct cli, field)
 
@@ -60,7 +60,7 @@ static const struct opt {
 	  "also write OTLP/JSON, one request a line" },
 	{ "config", 'c', "FILE", OPT_STR, AT(config_path), SHOWN,
 	  "routes, captured attributes and trace headers (YAML)" },
-	{ "verbose", 'v', NULL, OPT_COUNT, AT(verbose), ANY, "say more; twice: everything" },
+	{ "verbose", 'v', NULL, OPT_FLAG, AT(verbose), ANY, "say more, for a bug report" },
 };
 
 #define OPT_ROWS (sizeof(opts) / sizeof(*opts))
@@ -166,9 +166,6 @@ static int parse_value(struct cli *c, const struct opt *o, const char *value)
 		return 0;
 	case OPT_SPAN:
 		return parse_span((uint64_t *)field, value);
-	case OPT_COUNT:
-		++*(unsigned int *)field;
-		return 0;
 	}
 	return -EINVAL;
 }
@@ -204,6 +201,10 @@ static int parse_option(struct cli *c, char **argv)
 			  commands[c->command].name);
 		return -EINVAL;
 	}
+	if (!o->value && value) {
+		log_error("--%s: takes no value, but got \"%s\"", o->name, value);
+		return -EINVAL;
+	}
 	if (o->value && !value) {
 		value = argv[1];
 		used = 2;
@@ -219,6 +220,11 @@ static int check_whole(const struct cli *c)
 {
 	bool has_filter = c->pid_count || c->exe_count || c->all || c->child_argv;
 
+	if (c->child_argv && !c->child_argv[0]) {
+		log_error("%s: no command after --; write: spanstitch %s -- command args",
+			  commands[c->command].name, commands[c->command].name);
+		return -EINVAL;
+	}
 	if ((IN(c->command) & LIVE) && !has_filter) {
 		log_error("%s: what shall be traced? give --pid N, --exe GLOB, --all or -- command",
 			  commands[c->command].name);
@@ -282,7 +288,7 @@ int cli_parse(struct cli *ret, int argc, char **argv)
 			*ret = c;
 			return parse_help(ret, argv[1]);
 		}
-		if (!strcmp(argv[i], "--") && (IN(c.command) & LIVE) && argv[i + 1]) {
+		if (!strcmp(argv[i], "--") && (IN(c.command) & LIVE)) {
 			c.child_argv = argv + i + 1;
 			break;
 		}

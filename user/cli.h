@@ -35,7 +35,7 @@ struct cli {
 	const char *otlp_url, *otlp_file;
 	const char *config_path;
 	const char *file;		/* record: -o FILE; replay: FILE */
-	unsigned int verbose;
+	bool verbose;
 };
 
 /* All strings are borrowed from @argv. 0, or -EINVAL: one line was written to stderr. */

@@ -167,8 +167,6 @@ static int live_open(struct live *l, const struct config *config)
 	struct order_opts order_opts = { .counters = &l->counters };
 	int err;
 
-	if (geteuid() != 0)
-		log_warn("not root: needs CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE");
 	err = open_output(l, config);
 	if (!err)
 		err = order_new(&l->order, &order_opts, on_ordered, l);

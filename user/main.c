@@ -122,7 +122,6 @@ static int run(const struct cli *cli)
 
 int main(int argc, char **argv)
 {
-	static const enum log_level levels[] = { LOG_INFO, LOG_DEBUG };
 	struct cli cli;
 
 	setlocale(LC_CTYPE, "");
@@ -130,6 +129,6 @@ int main(int argc, char **argv)
 	log_set_level(LOG_INFO);
 	if (cli_parse(&cli, argc, argv))
 		return exit_code(-EINVAL);
-	log_set_level(levels[cli.verbose > 0]);
+	log_set_level(cli.verbose ? LOG_DEBUG : LOG_INFO);
 	return run(&cli);
 }

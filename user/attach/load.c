@@ -83,9 +83,9 @@ static const char *remedy(int err)
 		       "we read; spanstitch needs a kernel of 6.6 or newer with BTF";
 	case -EINVAL:
 		return "this kernel refuses the programs; spanstitch needs 6.6 or newer "
-		       "(-v -v shows what the verifier says)";
+		       "(-v shows what the verifier says)";
 	default:
-		return "-v -v shows libbpf's own messages";
+		return "-v shows libbpf's own messages";
 	}
 }
 
