@@ -35,6 +35,7 @@ void count_add(enum counter id, __u64 n);
 /* One of the sizes above, as a constant; NULL: full, counted. Must be submitted or discarded. */
 void *ring_reserve(__u32 room);
 void ring_submit(void *record);
+void ring_submit_urgent(void *record);	/* the agent must act: wakes it at once */
 void ring_discard(void *record, enum counter cause);
 
 /* of the current process and thread; @flags: WIRE_F_* */

@@ -124,7 +124,7 @@ int exec_done(struct raw_ctx *ctx)
 	if (!r)
 		return 0;
 	exec_fill(r, task, BPF_CORE_READ(binary, filename));
-	ring_submit(r);
+	ring_submit_urgent(r);
 	return 0;
 }
 
@@ -201,6 +201,6 @@ int mmap_exit(struct sys_exit_ctx *ctx)
 		return 0;
 	head_fill(&r->head, WIRE_MAP, bpf_ktime_get_ns(), 0);
 	r->head.len = sizeof(*r);
-	ring_submit(r);
+	ring_submit_urgent(r);
 	return 0;
 }

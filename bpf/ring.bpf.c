@@ -75,6 +75,12 @@ __hidden void ring_submit(void *record)
 	count(KERNEL_SUBMITTED);
 }
 
+__hidden void ring_submit_urgent(void *record)
+{
+	bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+	count(KERNEL_SUBMITTED);
+}
+
 __hidden void ring_discard(void *record, enum counter cause)
 {
 	bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
