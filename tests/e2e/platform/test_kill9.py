@@ -17,7 +17,7 @@ import session
 KILLS, IN_FLIGHT = 20, 32
 BATCH = 64                  # executions that one run of the client submits; it is run until the end
 ALIVE_MAX_S = 1             # a tracer lives up to that long, from its start or from its attachment
-GONE_S = 10                 # the kernel takes links down some time after their last file is closed
+GONE_S = 20                 # the kernel takes links down some time after their last file is closed
 checks = session.harness.Checks()
 
 
