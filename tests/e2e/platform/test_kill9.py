@@ -18,6 +18,7 @@ KILLS, IN_FLIGHT = 20, 32
 BATCH = 64                  # executions that one run of the client submits; it is run until the end
 ALIVE_MAX_S = 1             # a tracer lives up to that long, from its start or from its attachment
 GONE_S = 20                 # the kernel takes links down some time after their last file is closed
+LOOK_S = 0.05
 checks = session.harness.Checks()
 
 
@@ -95,14 +96,19 @@ def kill_one(directory, n, pids, dice):
 
 
 def left_of(mine, before):
-    """What of it is there still, or is new and open in no process: others may trace meanwhile."""
+    """What of it stays, or is new, open in no process, and stays: others may trace meanwhile, and
+    what they have for an instant only may be gone before its holder is looked for."""
     def left():
         now, others = loaded(), held_by_any()
-        return [(key, now[key]) for key in now if key in mine or
-                (key not in before and key not in others)]
+        return {(key, now[key]) for key in now if key in mine or
+                (key not in before and key not in others)}
 
-    session.harness.wait_until(lambda: not left(), GONE_S)
-    return left()
+    remaining = left()
+    end = time.monotonic() + GONE_S
+    while remaining and time.monotonic() < end:
+        time.sleep(LOOK_S)
+        remaining &= left()
+    return sorted(remaining)
 
 
 def check_kills(platform, directory, seed):
