@@ -73,7 +73,7 @@ static const char *remedy(int err)
 	switch (err) {
 	case -EPERM:
 	case -EACCES:
-		return "run as root, or grant CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE; "
+		return "run as root, or grant CAP_BPF, CAP_PERFMON and what else probe names; "
 		       "under kernel lockdown \"confidentiality\" tracing is impossible";
 	case -ENOMEM:
 		return "free memory, or raise the limit of locked memory (ulimit -l)";
