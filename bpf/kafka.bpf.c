@@ -92,15 +92,20 @@ static long ack_step(__u32 i UNUSED, struct ack_walk *w)
 	}
 	r = ring_reserve(RING_96);
 	if (r) {
+		struct wire_kafka_acked *one = (void *)(r + 1);
+
 		head_fill(&r->head, WIRE_KAFKA_ACK, w->ts_ns, 0);
-		r->head.len = sizeof(*r);
-		r->msg = w->message;
+		r->head.len = sizeof(*r) + sizeof(*one);
 		r->client = w->rk;
-		r->offset = m.offset;
-		r->partition = m.partition;
-		r->err = w->err ? w->err : m.err;
-		r->status = m.status;
+		r->sent_ns = 0;
 		r->batch_count = w->batch_count;
+		r->count = 1;
+		one->msg = w->message;
+		one->offset = m.offset;
+		one->partition = m.partition;
+		one->err = w->err ? w->err : m.err;
+		one->retries = 0;
+		one->status = m.status;
 		ring_submit(r);
 	}
 	w->message = m.next;	/* of a lost one too: each is counted */

@@ -101,6 +101,9 @@ static __u32 fill_front(struct wire_kafka *r, const struct parts *p, enum wire_k
 	r->offset = kind == WIRE_KAFKA_CONSUME ? m->offset : OFFSET_INVALID;
 	r->timestamp_ms = m->timestamp_type == TIMESTAMP_NONE ? -1 : m->timestamp_ms;
 	r->enqueued_us = kind == WIRE_KAFKA_SEND ? m->producer.enqueued_us : 0;
+	r->polled_ns = 0;
+	r->queue = 0;
+	r->high = OFFSET_INVALID;
 	r->partition = m->partition;
 	r->err = m->err;
 	r->key_len = m->key_len;

@@ -13,7 +13,7 @@
 #include <linux/types.h>
 #endif
 
-#define WIRE_VERSION 1		/* of the layouts below; in the header of each recording */
+#define WIRE_VERSION 2		/* of the layouts below; in the header of each recording */
 #define WIRE_RECORD_MAX 4096	/* bytes, head and tail */
 #define WIRE_IO_DATA_MAX 2048	/* payload bytes that one I/O record carries at most */
 #define WIRE_KEY_MAX 64		/* Kafka key bytes carried at most */
@@ -25,7 +25,7 @@ enum wire_kind {
 	WIRE_IO,		/* bytes of an HTTP/1 connection: struct wire_io */
 	WIRE_CLOSE,		/* a traced connection was closed: struct wire_close */
 	WIRE_KAFKA_SEND,	/* message accepted by the producer: struct wire_kafka */
-	WIRE_KAFKA_ACK,		/* message acknowledged or failed: struct wire_kafka_ack */
+	WIRE_KAFKA_ACK,		/* messages acknowledged or failed: struct wire_kafka_ack */
 	WIRE_KAFKA_CONSUME,	/* message handed to the application: struct wire_kafka */
 	WIRE_KAFKA_POLL,	/* the thread polls again: struct wire_kafka_poll */
 	WIRE_FORK,		/* struct wire_fork; head is the parent's */
@@ -34,6 +34,12 @@ enum wire_kind {
 	WIRE_MAP,		/* file mapped executable: struct wire_map */
 	WIRE_TARGET,		/* made by the agent: who a process is: struct wire_target */
 	WIRE_COUNTERS,		/* made by the agent: kernel counters: struct wire_counters */
+	WIRE_KAFKA_DELIVERED,	/* SEND and ACK of messages in one: struct wire_kafka_delivered */
+	WIRE_KAFKA_CLIENT,	/* what is known of a client handle: struct wire_kafka_client */
+	WIRE_KAFKA_COMMIT,	/* offsets to commit, or the result: struct wire_kafka_commit */
+	WIRE_KAFKA_REBALANCE,	/* partitions come or go: struct wire_kafka_rebalance */
+	WIRE_KAFKA_TXN,		/* transaction begins or ends: struct wire_kafka_txn */
+	WIRE_KAFKA_REFUSED,	/* produce failed before on_send: struct wire_kafka_refused */
 	WIRE_KIND_MAX,
 };
 
@@ -115,6 +121,8 @@ struct wire_close {
 #define WIRE_KAFKA_CUT_HEADERS 4	/* the block did not fit */
 #define WIRE_KAFKA_NULL_KEY 8
 #define WIRE_KAFKA_NULL_VALUE 16
+#define WIRE_KAFKA_BATCH_POLL 32	/* consume: the call may hand over several at once */
+#define WIRE_KAFKA_CALLBACK_POLL 64	/* consume: the call hands each to a callback in turn */
 
 #define WIRE_NULL_VALUE 0xffff		/* wire_kafka_header.value_len of a null value */
 
@@ -132,6 +140,9 @@ struct wire_kafka {
 	__s64 offset;		/* consume; -1001 (RD_KAFKA_OFFSET_INVALID) when not known */
 	__s64 timestamp_ms;	/* message timestamp, since the epoch; -1: none */
 	__u64 enqueued_us;	/* producer: ts_enq, CLOCK_MONOTONIC; 0: not known */
+	__u64 polled_ns;	/* consume: entry of the call that hands it over; 0: not known */
+	__u64 queue;		/* consume: first argument of that call (client or queue); 0 */
+	__s64 high;		/* consume: high watermark of the partition; -1001: not known */
 	__s32 partition;	/* -1: not chosen yet */
 	__s32 err;		/* rd_kafka_resp_err_t */
 	__u32 key_len;		/* whole */
@@ -144,20 +155,113 @@ struct wire_kafka {
 	__u32 flags;		/* WIRE_KAFKA_* */
 };
 
+struct wire_kafka_acked {	/* one message of WIRE_KAFKA_ACK */
+	__u64 msg;
+	__s64 offset;		/* -1001: not known */
+	__s32 partition;
+	__s32 err;		/* rd_kafka_resp_err_t */
+	__u32 retries;
+	__u32 status;		/* rd_kafka_msg_status_t: 0 not, 1 possibly, 2 persisted */
+};
+
+/* tail: count times struct wire_kafka_acked */
 struct wire_kafka_ack {
 	struct wire_head head;
-	__u64 msg;
 	__u64 client;
+	__u64 sent_ns;		/* when the request of these was sent; 0: not known */
+	__u32 batch_count;	/* messages in this acknowledgement, in this record or not */
+	__u32 count;		/* in this record */
+};
+
+/* One message of WIRE_KAFKA_DELIVERED; key and header block follow, and zeros up to 8 bytes. */
+struct wire_kafka_entry {
+	__u64 msg;
 	__s64 offset;
+	__s64 timestamp_ms;	/* -1: none */
+	__u64 enqueued_us;	/* ts_enq, CLOCK_MONOTONIC */
 	__s32 partition;
 	__s32 err;
-	__u32 status;		/* rd_kafka_msg_status_t: 0 not, 1 possibly, 2 persisted */
-	__u32 batch_count;	/* messages in this acknowledgement */
+	__u32 key_len, value_len, headers_len;	/* whole */
+	__u32 retries;
+	__u16 status;
+	__u16 key_captured;
+	__u16 headers_captured;
+	__u16 flags;		/* WIRE_KAFKA_* */
+};
+
+/* tail: topic, client name, zeros up to 8 bytes, then count entries */
+struct wire_kafka_delivered {
+	struct wire_head head;	/* ts_ns: the acknowledgement */
+	__u64 client;
+	__u64 sent_ns;		/* as above */
+	__u32 batch_count;
+	__u32 count;
+	__u16 topic_captured, client_captured;
+	__u32 pad;
+};
+
+/* Sent anew now and then, and when a part becomes known. Tail: name, cluster id, group id. */
+struct wire_kafka_client {
+	struct wire_head head;
+	__u64 client;		/* address of the rd_kafka_t */
+	__u64 group_handle;	/* of its consumer group object; 0: none */
+	__u16 name_len, cluster_len, group_len;
+	__u16 pad;
+};
+
+enum wire_phase { PHASE_ASKED, PHASE_ENDED };
+
+/* One partition of WIRE_KAFKA_COMMIT; its topic follows, and zeros up to 8 bytes. */
+struct wire_kafka_position {
+	__s64 offset;		/* the next one to be read; negative: none */
+	__s32 partition;
+	__s32 err;
+	__u32 topic_len;
+	__u32 pad;
+};
+
+/* tail: captured times struct wire_kafka_position */
+struct wire_kafka_commit {
+	struct wire_head head;
+	struct wire_labels labels;	/* PHASE_ASKED */
+	__u64 client;
+	__s32 err;		/* PHASE_ENDED: of the whole */
+	__u32 phase;		/* enum wire_phase */
+	__u32 count;		/* partitions in all; PHASE_ASKED: 0 = what is stored */
+	__u32 captured;		/* in the tail */
+};
+
+struct wire_kafka_rebalance {
+	struct wire_head head;
+	__u64 group_handle;
+	__s32 err;		/* -175: partitions are assigned, -174: revoked */
+	__u32 count;		/* partitions */
+};
+
+enum wire_txn { TXN_BEGIN, TXN_COMMIT, TXN_ABORT };
+
+struct wire_kafka_txn {
+	struct wire_head head;
+	__u64 client;
+	__u32 op;		/* enum wire_txn */
+	__u32 phase;		/* enum wire_phase; TXN_BEGIN: asked only */
+	__s32 err;		/* PHASE_ENDED: 0 or rd_kafka_resp_err_t */
+	__u32 pad;
+};
+
+/* tail: client name */
+struct wire_kafka_refused {
+	struct wire_head head;
+	struct wire_labels labels;
+	__u64 client;
+	__s32 err;
+	__u32 client_captured;
 };
 
 struct wire_kafka_poll {
 	struct wire_head head;
-	struct wire_label ended;	/* the label that this thread held until now */
+	struct wire_label ended;	/* the label that its thread (op) held until now */
+	__u64 queue;			/* first argument of the call: client or queue */
 };
 
 struct wire_fork {
@@ -217,9 +321,18 @@ WIRE_ASSERT_SIZE(wire_sock, 48);
 WIRE_ASSERT_SIZE(wire_io, 32 + 40 + 48 + 32);
 WIRE_ASSERT_SIZE(wire_close, 40);
 WIRE_ASSERT_SIZE(wire_kafka_header, 4);
-WIRE_ASSERT_SIZE(wire_kafka, 32 + 40 + 40 + 32);
-WIRE_ASSERT_SIZE(wire_kafka_ack, 32 + 24 + 16);
-WIRE_ASSERT_SIZE(wire_kafka_poll, 48);
+WIRE_ASSERT_SIZE(wire_kafka, 32 + 40 + 64 + 32);
+WIRE_ASSERT_SIZE(wire_kafka_acked, 32);
+WIRE_ASSERT_SIZE(wire_kafka_ack, 32 + 24);
+WIRE_ASSERT_SIZE(wire_kafka_entry, 64);
+WIRE_ASSERT_SIZE(wire_kafka_delivered, 32 + 32);
+WIRE_ASSERT_SIZE(wire_kafka_client, 32 + 24);
+WIRE_ASSERT_SIZE(wire_kafka_position, 24);
+WIRE_ASSERT_SIZE(wire_kafka_commit, 32 + 40 + 24);
+WIRE_ASSERT_SIZE(wire_kafka_rebalance, 48);
+WIRE_ASSERT_SIZE(wire_kafka_txn, 32 + 24);
+WIRE_ASSERT_SIZE(wire_kafka_refused, 32 + 40 + 16);
+WIRE_ASSERT_SIZE(wire_kafka_poll, 56);
 WIRE_ASSERT_SIZE(wire_fork, 48);
 WIRE_ASSERT_SIZE(wire_exec, 56);
 WIRE_ASSERT_SIZE(wire_exit, 40);

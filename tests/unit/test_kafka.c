@@ -277,9 +277,15 @@ TEST(rules_capture_keys_and_headers)
 
 TEST(acknowledgements_and_polls)
 {
-	struct wire_kafka_ack ack = {
-		.head = { .len = sizeof(ack), .kind = WIRE_KAFKA_ACK },
-		.msg = 1, .offset = 5, .partition = 2, .err = -192, .status = 1,
+	struct {
+		struct wire_kafka_ack ack;
+		struct wire_kafka_acked one;
+	} ack = {
+		.ack = {
+			.head = { .len = sizeof(ack), .kind = WIRE_KAFKA_ACK },
+			.batch_count = 1, .count = 1,
+		},
+		.one = { .msg = 1, .offset = 5, .partition = 2, .err = -192, .status = 1 },
 	};
 	struct wire_kafka_poll poll = {
 		.head = { .len = sizeof(poll), .kind = WIRE_KAFKA_POLL },
@@ -288,7 +294,7 @@ TEST(acknowledgements_and_polls)
 	struct setup s;
 
 	begin(&s);
-	check_eq(decode_feed(s.d, &ack.head), 0, "ack");
+	check_eq(decode_feed(s.d, &ack.ack.head), 0, "ack");
 	check_eq(decode_feed(s.d, &poll.head), 0, "poll");
 	check_str(s.text.text, "ack part=2 off=5 err=-192\npoll part=-1 off=-1001 err=0\n", "text");
 	end(&s);

@@ -85,8 +85,8 @@ TEST(debian_12_has_the_offsets_that_a_disassembler_shows)
 	}
 	librdkafka_sites(&k, &sites);
 	check_str(k.found_by, "string", "the library is stripped");
-	check_eq(sites.cookie & 0xffffffff, 88, "rkt_topic");
-	check_eq(sites.cookie >> 32, 2336, "rk_name: lea 0x920(%rdi)");
+	check_eq(sites.knobs.topic_off, 88, "rkt_topic");
+	check_eq(sites.knobs.name_off, 2336, "rk_name: lea 0x920(%rdi)");
 	check_eq(sites.send, 0xb9d20, "on_send");
 	check_eq(sites.ack_queue, 0xb9fa0, "on_acknowledgement_queue");
 	check_eq(sites.consume, 0xb9fe0, "on_consume");

@@ -418,7 +418,7 @@ void librdkafka_sites(const struct librdkafka *k, struct load_kafka_sites *ret)
 	struct load_kafka_sites sites = { 0 };
 	size_t i;
 
-	sites.cookie = k->knobs.topic_off | (uint64_t)k->knobs.name_off << 32;
+	sites.knobs = k->knobs;
 	for (i = 0; i < k->count; i++) {
 		const struct librdkafka_point *p = &k->points[i];
 

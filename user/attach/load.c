@@ -317,6 +317,8 @@ static void detach_from(struct load *l, size_t from)
 		bpf_link__destroy(l->links[--l->link_count]);
 }
 
+#define COOKIE(k) ((k).topic_off | (uint64_t)(k).name_off << 32)
+
 int load_attach_kafka(struct load *l, const char *path, const struct load_kafka_sites *sites)
 {
 	unsigned long polls[LOAD_KAFKA_POLLS_MAX];
@@ -330,12 +332,13 @@ int load_attach_kafka(struct load *l, const char *path, const struct load_kafka_
 		polls[i] = sites->polls[i];
 
 	err = attach_entry(l, l->skel->progs.kafka_ack_queue, path, sites->ack_queue,
-			   sites->cookie);
+			   COOKIE(sites->knobs));
 	if (!err)
-		err = attach_entry(l, l->skel->progs.kafka_send, path, sites->send, sites->cookie);
+		err = attach_entry(l, l->skel->progs.kafka_send, path, sites->send,
+				   COOKIE(sites->knobs));
 	if (!err)
 		err = attach_entry(l, l->skel->progs.kafka_consume, path, sites->consume,
-				   sites->cookie);
+				   COOKIE(sites->knobs));
 	if (!err && sites->poll_count)
 		err = attach_sites(l, l->skel->progs.kafka_poll, path, &opts);
 	if (err)

@@ -8,6 +8,7 @@
 #ifndef ATTACH_LOAD_H
 #define ATTACH_LOAD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@
 #define LOAD_RING_BYTES (16U << 20)	/* default size of the ring */
 #define LOAD_WAKE_BYTES (1U << 20)	/* default of knobs.wake_bytes: a wake-up costs 5 us */
 #define LOAD_KAFKA_POLLS_MAX 16		/* poll entries of one librdkafka */
+#define LOAD_KAFKA_CALLS_MAX 8		/* places of one other role */
 #define LOAD_LINKS_MAX 4096		/* probed files and tracepoints at one time */
 
 struct counters;
@@ -26,15 +28,24 @@ struct load_opts {
 	uint32_t ring_bytes;	/* power of two, at least a page; 0: LOAD_RING_BYTES */
 };
 
-/*
- * Where one librdkafka file is probed: file offsets; 0: not there, not probed.
- * cookie: struct kafka_knobs as topic_off | (uint64_t)name_off << 32.
- */
+/* Where one librdkafka file is probed: file offsets; 0: not there, not probed. */
 struct load_kafka_sites {
 	uint64_t send, ack_queue, consume;
+	uint64_t ack_calls[LOAD_KAFKA_CALLS_MAX];	/* calls of on_acknowledgement for one */
+	size_t ack_call_count;
 	uint64_t polls[LOAD_KAFKA_POLLS_MAX];
+	uint8_t poll_kinds[LOAD_KAFKA_POLLS_MAX];	/* enum kafka_poll_kind */
 	size_t poll_count;
-	uint64_t cookie;
+	uint64_t response;		/* interceptors_on_response_received */
+	uint64_t committed;		/* interceptors_on_commit */
+	uint64_t commits[LOAD_KAFKA_CALLS_MAX];	/* entries, (client, offsets, ...) */
+	size_t commit_count;
+	uint64_t commit_messages;	/* entry of rd_kafka_commit_message if it stands alone */
+	uint64_t rebalances[LOAD_KAFKA_CALLS_MAX];	/* entries, (group, err, partitions, ...) */
+	size_t rebalance_count;
+	uint64_t txn_begin, txn_commit, txn_abort;
+	bool no_return_probes;		/* a Go program */
+	struct kafka_knobs knobs;	/* layout; the mode is load's */
 };
 
 /* On success *ret is the caller's, to be ended with load_free(). Nothing is attached yet. */

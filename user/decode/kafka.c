@@ -78,6 +78,12 @@ int kafka_feed_message(struct decode *d, const struct wire_head *rec)
 		.offset = k->offset,
 		.timestamp_ms = k->timestamp_ms,
 		.err = k->err,
+		.enqueued_ns = k->enqueued_us * 1000,
+		.polled_ns = k->polled_ns,
+		.queue = k->queue,
+		.poll = k->flags & WIRE_KAFKA_BATCH_POLL ? POLL_BATCH :
+			k->flags & WIRE_KAFKA_CALLBACK_POLL ? POLL_CALLBACK : POLL_ONE,
+		.high = k->high,
 	};
 	m.kafka.topic = stage_string(d, &tail, k->topic_captured);
 	m.kafka.client_id = stage_string(d, &tail, k->client_captured);
@@ -95,19 +101,27 @@ int kafka_feed_message(struct decode *d, const struct wire_head *rec)
 int kafka_feed_ack(struct decode *d, const struct wire_head *rec)
 {
 	const struct wire_kafka_ack *a = (const struct wire_kafka_ack *)rec;
+	const struct wire_kafka_acked *one = (const void *)(a + 1);
 	struct msg m;
+	uint32_t i;
 
-	stage_msg(d, &m, MSG_KAFKA_ACK, rec);
-	m.kafka = (struct msg_kafka){
-		.msg = a->msg,
-		.client = a->client,
-		.partition = a->partition,
-		.offset = a->offset,
-		.timestamp_ms = -1,
-		.err = a->err,
-		.status = a->status,
-	};
-	stage_send(d, &m);
+	if ((rec->len - sizeof(*a)) / sizeof(*one) < a->count)
+		return -EINVAL;
+	for (i = 0; i < a->count; i++, one++) {
+		stage_msg(d, &m, MSG_KAFKA_ACK, rec);
+		m.kafka = (struct msg_kafka){
+			.msg = one->msg,
+			.client = a->client,
+			.partition = one->partition,
+			.offset = one->offset,
+			.timestamp_ms = -1,
+			.err = one->err,
+			.status = (int)one->status,
+			.retries = one->retries,
+			.sent_ns = a->sent_ns,
+		};
+		stage_send(d, &m);
+	}
 	return 0;
 }
 
@@ -122,6 +136,7 @@ int kafka_feed_poll(struct decode *d, const struct wire_head *rec)
 		.offset = -1001,	/* RD_KAFKA_OFFSET_INVALID: not known */
 		.timestamp_ms = -1,
 		.ended = stage_label(&p->ended),
+		.queue = p->queue,
 	};
 	stage_send(d, &m);
 	return 0;

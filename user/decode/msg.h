@@ -21,6 +21,12 @@ enum msg_kind {
 	MSG_KAFKA_ACK,
 	MSG_KAFKA_CONSUME,
 	MSG_KAFKA_POLL,
+	MSG_KAFKA_DELIVERED,	/* SEND and ACK in one, seen at the acknowledgement */
+	MSG_KAFKA_CLIENT,	/* what is known of a client handle; may come again */
+	MSG_KAFKA_COMMIT,	/* one partition of a commit; see msg_commit */
+	MSG_KAFKA_REBALANCE,
+	MSG_KAFKA_TXN,
+	MSG_KAFKA_REFUSED,	/* produce failed at once: no message came to be */
 	MSG_PROC_FORK,
 	MSG_PROC_EXEC,
 	MSG_PROC_EXIT,
@@ -103,6 +109,9 @@ struct msg_http {
 	enum http_end end;
 };
 
+/* what the call may hand over: one message, several at once, or each to a callback in turn */
+enum kafka_poll { POLL_ONE, POLL_BATCH, POLL_CALLBACK };
+
 struct msg_kafka {
 	uint64_t msg;		/* address of the message object */
 	uint64_t client;	/* address of the client handle */
@@ -116,9 +125,53 @@ struct msg_kafka {
 	int64_t offset;		/* -1001: not known */
 	int64_t timestamp_ms;	/* -1: not known */
 	int err;		/* rd_kafka_resp_err_t */
-	int status;		/* ACK: persistence status */
+	int status;		/* ACK, DELIVERED: 0 not, 1 possibly, 2 persisted */
+	unsigned int retries;	/* ACK, DELIVERED */
+	uint64_t sent_ns;	/* ACK, DELIVERED: its request was sent; 0: not known */
+	uint64_t enqueued_ns;	/* SEND, DELIVERED; 0: not known */
+	uint64_t polled_ns;	/* CONSUME: entry of the call; 0: not known */
+	uint64_t queue;		/* CONSUME, POLL: handle that the call was for; 0: not known */
+	enum kafka_poll poll;	/* CONSUME */
+	int64_t high;		/* CONSUME: high watermark; -1001: not known */
 	struct context context;
 	struct msg_label ended;	/* POLL: the processing that ends here */
+};
+
+struct msg_client {
+	uint64_t client;	/* address of the handle: with process and name it is unique */
+	uint64_t group_handle;
+	const char *client_id;	/* as msg_kafka.client_id */
+	const char *cluster_id;	/* NULL: not known */
+	const char *group;	/* NULL: none, or not known */
+};
+
+enum phase { ASKED, ENDED };
+
+/* Each commit comes as count messages one after the other, first to last; none: one, no topic. */
+struct msg_commit {
+	uint64_t client;
+	enum phase phase;
+	int err;		/* ENDED: of the whole commit */
+	unsigned int index, count;
+	const char *topic;	/* NULL: asked for what is stored */
+	int32_t partition;
+	int64_t offset;		/* next one to be read; negative: none */
+	int partition_err;
+};
+
+struct msg_rebalance {
+	uint64_t group_handle;
+	bool is_assign;		/* else revoked */
+	unsigned int partitions;
+};
+
+enum txn_op { TXN_OP_BEGIN, TXN_OP_COMMIT, TXN_OP_ABORT };
+
+struct msg_txn {
+	uint64_t client;
+	enum txn_op op;
+	enum phase phase;
+	int err;		/* ENDED */
 };
 
 struct msg_process {
@@ -148,7 +201,11 @@ struct msg {
 	unsigned int identity_count;
 	union {
 		struct msg_http http;
-		struct msg_kafka kafka;
+		struct msg_kafka kafka;		/* REFUSED too: client, client_id, err */
+		struct msg_client client;
+		struct msg_commit commit;
+		struct msg_rebalance rebalance;
+		struct msg_txn txn;
 		struct msg_process process;
 	};
 };
