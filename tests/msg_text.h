@@ -129,8 +129,9 @@ static inline size_t msg_text_process(char *line, size_t n, const struct msg *m)
 static inline void msg_text_next(void *ctx, const struct msg *m)
 {
 	static const char *const kinds[] = {
-		"request", "attrs", "response", "end", "send", "ack", "consume", "poll", "delivered",
-		"client", "commit", "rebalance", "txn", "refused", "fork", "exec", "exit", "target",
+		"request", "attrs", "response", "end", "send", "ack", "consume", "poll",
+		"delivered", "client", "commit", "rebalance", "txn", "refused", "fork", "exec",
+		"exit", "target",
 	};
 	struct msg_text *t = ctx;
 	static char line[MSG_TEXT_LINE + 64];
