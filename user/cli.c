@@ -30,7 +30,7 @@ static const struct {
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
 
-enum opt_type { OPT_PID, OPT_EXE, OPT_FLAG, OPT_STR, OPT_SPAN };
+enum opt_type { OPT_PID, OPT_EXE, OPT_FLAG, OPT_STR, OPT_SPAN, OPT_MODE };
 
 #define AT(field) offsetof(struct cli, field)
 
@@ -58,8 +58,10 @@ static const struct opt {
 	  "also send to an OTLP/HTTP endpoint, http://localhost:4318" },
 	{ "otlp-file", 0, "FILE", OPT_STR, AT(otlp_file), SHOWN,
 	  "also write OTLP/JSON, one request a line" },
-	{ "config", 'c', "FILE", OPT_STR, AT(config_path), SHOWN,
-	  "routes, captured attributes and trace headers (YAML)" },
+	{ "config", 'c', "FILE", OPT_STR, AT(config_path), SHOWN | IN(COMMAND_RECORD),
+	  "routes, captured attributes, trace headers, Kafka (YAML)" },
+	{ "kafka-mode", 0, "MODE", OPT_MODE, 0, LIVE,
+	  "auto, full (each message) or light (each acknowledged batch)" },
 	{ "verbose", 'v', NULL, OPT_FLAG, AT(verbose), ANY, "say more, for a bug report" },
 };
 
@@ -144,6 +146,16 @@ static int parse_span(uint64_t *ret, const char *text)
 	return -EINVAL;
 }
 
+static int parse_mode(struct cli *c, const char *text)
+{
+	if (config_kafka_mode(&c->kafka_mode, text)) {
+		log_error("--kafka-mode %s: no such mode; write auto, full or light", text);
+		return -EINVAL;
+	}
+	c->has_kafka_mode = true;
+	return 0;
+}
+
 static int parse_value(struct cli *c, const struct opt *o, const char *value)
 {
 	char *field = (char *)c + o->at;
@@ -166,6 +178,8 @@ static int parse_value(struct cli *c, const struct opt *o, const char *value)
 		return 0;
 	case OPT_SPAN:
 		return parse_span((uint64_t *)field, value);
+	case OPT_MODE:
+		return parse_mode(c, value);
 	}
 	return -EINVAL;
 }

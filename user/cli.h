@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "config.h"
+
 #define CLI_PIDS_MAX 256
 #define CLI_EXES_MAX 32
 
@@ -34,6 +36,8 @@ struct cli {
 	bool json;
 	const char *otlp_url, *otlp_file;
 	const char *config_path;
+	bool has_kafka_mode;		/* then kafka_mode is used, not the configuration's */
+	enum config_kafka_mode kafka_mode;
 	const char *file;		/* record: -o FILE; replay: FILE */
 	bool verbose;
 };

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cyaml/cyaml.h>
 
@@ -23,6 +24,29 @@ static const cyaml_strval_t froms[] = {
 static const cyaml_strval_t identifies[] = {
 	{ "link", IDENTIFY_LINK },
 	{ "parent", IDENTIFY_PARENT },
+};
+
+static const cyaml_strval_t kafka_modes[] = {
+	{ "auto", KAFKA_MODE_AUTO },
+	{ "full", KAFKA_MODE_FULL },
+	{ "light", KAFKA_MODE_LIGHT },
+};
+
+static const cyaml_strval_t trace_modes[] = {
+	{ "parent", false },
+	{ "link", true },
+};
+
+static const cyaml_strval_t poll_spans[] = {
+	{ "batch", POLL_SPANS_BATCH },
+	{ "all", POLL_SPANS_ALL },
+	{ "none", POLL_SPANS_NONE },
+};
+
+/* libcyaml's own reading of booleans takes any word that it does not know for true */
+static const cyaml_strval_t booleans[] = {
+	{ "false", false },
+	{ "true", true },
 };
 
 #define OPTIONAL (CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
@@ -52,6 +76,19 @@ static const cyaml_schema_value_t string_schema = {
 	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, CYAML_UNLIMITED),
 };
 
+#define KAFKA_ENUM(name, field, values) \
+	CYAML_FIELD_ENUM(name, CYAML_FLAG_STRICT | CYAML_FLAG_OPTIONAL, struct config_kafka, \
+			 field, values, CYAML_ARRAY_LEN(values))
+
+static const cyaml_schema_field_t kafka_fields[] = {
+	KAFKA_ENUM("mode", mode, kafka_modes),
+	CYAML_FIELD_UINT("light_above", CYAML_FLAG_OPTIONAL, struct config_kafka, light_above),
+	KAFKA_ENUM("trace_mode", join.link_only, trace_modes),
+	KAFKA_ENUM("message_key", join.message_key, booleans),
+	KAFKA_ENUM("poll_spans", join.poll_spans, poll_spans),
+	CYAML_FIELD_END,
+};
+
 #define RULES_LIST(name, schema) \
 	CYAML_FIELD_SEQUENCE_COUNT(#name, OPTIONAL, struct config, rules.name, \
 				   rules.name##_count, schema, 0, CYAML_UNLIMITED)
@@ -60,6 +97,7 @@ static const cyaml_schema_field_t config_fields[] = {
 	RULES_LIST(trace_headers, &string_schema),
 	RULES_LIST(routes, &string_schema),
 	RULES_LIST(capture, &rule_schema),
+	CYAML_FIELD_MAPPING("kafka", CYAML_FLAG_OPTIONAL, struct config, kafka, kafka_fields),
 	CYAML_FIELD_END,
 };
 
@@ -146,6 +184,8 @@ int config_parse(const char *name, struct slice text, struct config **ret, char 
 		config_free(config);
 		return err;
 	}
+	if (!config->kafka.light_above)
+		config->kafka.light_above = KAFKA_LIGHT_ABOVE;
 	*ret = config;
 	return 0;
 }
@@ -201,6 +241,18 @@ int config_load(const char *path, struct config **ret)
 	if (err)
 		log_error("%s", why[0] ? why : strerror(-err));
 	return err;
+}
+
+int config_kafka_mode(enum config_kafka_mode *ret, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < CYAML_ARRAY_LEN(kafka_modes); i++)
+		if (!strcmp(kafka_modes[i].str, name)) {
+			*ret = (enum config_kafka_mode)kafka_modes[i].val;
+			return 0;
+		}
+	return -EINVAL;
 }
 
 void config_free(struct config *c)

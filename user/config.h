@@ -1,6 +1,6 @@
 /*
- * config: the configuration file, YAML, read into what the stages take. One section so far:
- * the rules of decode (trace_headers, routes, capture), at the top level of the file.
+ * config: the configuration file, YAML, read into what the stages take: the rules of decode
+ * (trace_headers, routes, capture) and how Kafka clients are watched and shown (kafka).
  * Unknown keys are errors, so that a misspelt one is not silently without effect.
  */
 #ifndef CONFIG_H
@@ -10,12 +10,27 @@
 
 #include "decode/rules.h"
 #include "decode/slice.h"
+#include "join/join.h"
 
 #define CONFIG_BYTES_MAX (1UL << 20)	/* of a file */
 #define CONFIG_WHY_MAX 512		/* bytes of an error's text are enough */
+#define KAFKA_LIGHT_ABOVE 20000		/* messages/s; kafka.light_above's default */
+
+enum config_kafka_mode {
+	KAFKA_MODE_AUTO,	/* full, and light for a file whose rate is above light_above */
+	KAFKA_MODE_FULL,	/* a record for each produced message */
+	KAFKA_MODE_LIGHT,	/* a record for each acknowledged batch */
+};
+
+struct config_kafka {
+	enum config_kafka_mode mode;
+	uint32_t light_above;	/* messages/s of one librdkafka file; never 0 */
+	struct join_kafka_opts join;
+};
 
 struct config {
 	struct rules rules;
+	struct config_kafka kafka;
 };
 
 extern const char config_default[];	/* the text of deploy/spanstitch.yaml */
@@ -30,6 +45,9 @@ int config_load(const char *path, struct config **ret);
 /* The same of a text that @name names in errors; the error's line goes to @why. */
 int config_parse(const char *name, struct slice text, struct config **ret, char *why,
 		 size_t why_size);
+
+/* The mode of this name: 0, or -EINVAL. */
+int config_kafka_mode(enum config_kafka_mode *ret, const char *name);
 
 void config_free(struct config *c);	/* NULL is fine */
 

@@ -73,4 +73,13 @@ const char config_default[] =
 	"    from: http.response.json\n"
 	"    method: POST\n"
 	"    route: /api/v1/namespaces/{namespace}/pods\n"
-	"    field: metadata.name\n";
+	"    field: metadata.name\n"
+	"\n"
+	"# How Kafka clients are watched and shown. Light: each acknowledged batch at once, at a\n"
+	"# fraction of the cost, without the producing thread; auto: light above the rate.\n"
+	"kafka:\n"
+	"  mode: auto\n"
+	"  light_above: 20000\n"
+	"  trace_mode: parent\n"
+	"  message_key: false\n"
+	"  poll_spans: batch\n";

@@ -112,6 +112,8 @@ static int run(const struct cli *cli)
 	}
 	if (config_load(cli->config_path, &config))
 		return EXIT_USAGE;
+	if (cli->has_kafka_mode)
+		config->kafka.mode = cli->kafka_mode;
 	if (cli->command == COMMAND_REPLAY)
 		code = run_replay(cli, config);
 	else

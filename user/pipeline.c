@@ -63,6 +63,7 @@ static int open_join(struct pipeline *p, const struct pipeline_opts *opts)
 		.linger_ns = JOIN_LINGER_NS,
 		.host_name = opts->info->host,
 		.spread = spread,
+		.kafka = opts->config->kafka.join,
 		.counters = opts->counters,
 	};
 

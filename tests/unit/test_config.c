@@ -73,6 +73,49 @@ TEST(an_empty_file_has_no_rules)
 	}
 }
 
+static const struct kafka_case {
+	const char *text;
+	struct config_kafka want;
+} kafka_cases[] = {
+	{ "routes: [/a]\n", { KAFKA_MODE_AUTO, 20000, { false, false, POLL_SPANS_BATCH } } },
+	{ "kafka: {}\n", { KAFKA_MODE_AUTO, 20000, { false, false, POLL_SPANS_BATCH } } },
+	{ "kafka: {mode: light, light_above: 7, trace_mode: link, message_key: true,\n"
+	  "        poll_spans: all}\n", { KAFKA_MODE_LIGHT, 7, { true, true, POLL_SPANS_ALL } } },
+	{ "kafka: {mode: full, message_key: false, poll_spans: none, trace_mode: parent}\n",
+	  { KAFKA_MODE_FULL, 20000, { false, false, POLL_SPANS_NONE } } },
+	{ "kafka: {mode: auto, poll_spans: batch}\n",
+	  { KAFKA_MODE_AUTO, 20000, { false, false, POLL_SPANS_BATCH } } },
+};
+
+TEST(kafka_keys_are_read_and_have_defaults)
+{
+	const struct kafka_case *k;
+	char why[CONFIG_WHY_MAX];
+
+	for_each(k, kafka_cases) {
+		struct config *c = NULL;
+
+		check_eq(parse(k->text, &c, why), 0, k->text);
+		check_eq(c->kafka.mode, k->want.mode, k->text);
+		check_eq(c->kafka.light_above, k->want.light_above, k->text);
+		check_eq(c->kafka.join.link_only, k->want.join.link_only, k->text);
+		check_eq(c->kafka.join.message_key, k->want.join.message_key, k->text);
+		check_eq(c->kafka.join.poll_spans, k->want.join.poll_spans, k->text);
+		config_free(c);
+	}
+}
+
+TEST(a_mode_has_a_name)
+{
+	enum config_kafka_mode mode = KAFKA_MODE_AUTO;
+
+	check_eq(config_kafka_mode(&mode, "light"), 0, "light");
+	check_eq(mode, KAFKA_MODE_LIGHT, "light");
+	check_eq(config_kafka_mode(&mode, "Light"), -EINVAL, "as it is written");
+	check_eq(config_kafka_mode(&mode, ""), -EINVAL, "empty");
+	check_eq(mode, KAFKA_MODE_LIGHT, "untouched");
+}
+
 #define RULE "capture:\n  - {attribute: a, from: "
 
 static const struct error_case {
@@ -111,6 +154,12 @@ static const struct error_case {
 	  { "entry 1 of routes (/a/x{b})", "no pattern" } },
 	{ "a route that is no path", "routes: [a/b]\n", { "no pattern" } },
 	{ "a field that ends in a dot", RULE "http.request.json, field: x.}\n", { "dotted" } },
+	{ "unknown Kafka mode", "kafka: {mode: fast}\n", { "line: 1", "fast", "mode" } },
+	{ "unknown Kafka key", "kafka: {modes: full}\n", { "line: 1", "modes" } },
+	{ "a word for a boolean", "kafka: {message_key: maybe}\n", { "maybe", "message_key" } },
+	{ "a negative rate", "kafka: {light_above: -1}\n", { "light_above" } },
+	{ "a rate beyond 32 bits", "kafka: {light_above: 4294967296}\n", { "light_above" } },
+	{ "unknown poll spans", "kafka: {poll_spans: some}\n", { "some" } },
 	{ "too many trace headers", "trace_headers: [a, b, c, d, e, f, g, h, i]\n",
 	  { "more than 8" } },
 };
@@ -161,6 +210,8 @@ TEST(the_default_serves_the_platform)
 	check_eq(c->rules.trace_headers_count, 1, "one header");
 	check_str(c->rules.trace_headers[0], "trace-id", "header");
 	check_eq(c->rules.capture_count, ARRAY_COUNT(shipped), "rules");
+	check_eq(c->kafka.mode, KAFKA_MODE_AUTO, "mode");
+	check_eq(c->kafka.light_above, 20000, "light_above");
 	for (i = 0; i < ARRAY_COUNT(shipped); i++) {
 		const struct rule *got = &c->rules.capture[i];
 
@@ -200,7 +251,10 @@ TEST(files_that_cannot_be_read_are_errors)
 	check(!c, "untouched");
 }
 
-RUN_TESTS(cmocka_unit_test(every_key_is_read), cmocka_unit_test(an_empty_file_has_no_rules),
+RUN_TESTS(cmocka_unit_test(every_key_is_read),
+	  cmocka_unit_test(kafka_keys_are_read_and_have_defaults),
+	  cmocka_unit_test(a_mode_has_a_name),
+	  cmocka_unit_test(an_empty_file_has_no_rules),
 	  cmocka_unit_test(errors_name_file_place_and_remedy),
 	  cmocka_unit_test(the_default_serves_the_platform),
 	  cmocka_unit_test(the_default_is_the_shipped_file),

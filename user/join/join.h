@@ -18,12 +18,22 @@
 
 struct join;
 
+/* which calls of a consumer are spans of their own, beside what they handed over */
+enum poll_spans { POLL_SPANS_BATCH, POLL_SPANS_ALL, POLL_SPANS_NONE };
+
+struct join_kafka_opts {		/* all zero: as the configuration's defaults */
+	bool link_only;			/* a producer is linked, never the parent */
+	bool message_key;		/* show the messages' keys */
+	enum poll_spans poll_spans;
+};
+
 struct join_opts {
 	struct ids ids;			/* the recording's key */
 	uint64_t wall_offset_ns;	/* wall clock = monotonic + this */
 	uint64_t linger_ns;
 	const char *host_name;		/* borrowed for the life of join; NULL: not known */
 	const char *const *spread;	/* attributes for every span of their trace; NULL-ended */
+	struct join_kafka_opts kafka;
 	struct counters *counters;	/* borrowed for the life of join */
 };
 
