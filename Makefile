@@ -50,6 +50,8 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(B)/fuzz/%)
 TOOL_BIN := $(TOOL_SRC:tests/%.c=$(B)/tools/%)
 WATCH := $(B)/tools/bpf/watch
+EXERCISER_SRC := $(sort $(filter-out tests/kafka/truth.c,$(wildcard tests/kafka/*.c)))
+KAFKA_TOOLS := $(B)/tools/kafka/exerciser $(B)/tools/kafka/truth.so
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -144,6 +146,19 @@ $(WATCH): tests/bpf/watch.c $(B)/libspanstitch.a $(B)/flags
 	$(call say,TOOL,$@)
 	$(Q)$(CC) $(CFLAGS_USER) $(HARDEN) $(LDFLAGS_USER) -MMD -MP -MT $@ -MF $@.d $< $(B)/libspanstitch.a $(LIBS) -o $@
 
+# Neither is linked to a librdkafka: they meet the one that is under test when they run.
+TOOL_CFLAGS := -std=gnu11 -g -O2 -D_GNU_SOURCE $(WARN)
+
+$(B)/tools/kafka/exerciser: $(EXERCISER_SRC) $(wildcard tests/kafka/*.h) $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,TOOL,$@)
+	$(Q)$(CC) $(TOOL_CFLAGS) $(EXERCISER_SRC) -ldl -o $@
+
+$(B)/tools/kafka/truth.so: tests/kafka/truth.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,TOOL,$@)
+	$(Q)$(CC) $(TOOL_CFLAGS) -shared -fPIC $< -ldl -o $@
+
 # those of tests/e2e drive stages of the agent
 $(B)/tools/e2e/%: tests/e2e/%.c $(B)/libspanstitch.a $(B)/flags
 	@mkdir -p $(@D)
@@ -153,7 +168,7 @@ $(B)/tools/e2e/%: tests/e2e/%.c $(B)/libspanstitch.a $(B)/flags
 
 unit-bins: $(UNIT_BIN)
 fuzz-bins: $(FUZZ_BIN)
-tools: $(TOOL_BIN) $(WATCH)
+tools: $(TOOL_BIN) $(WATCH) $(KAFKA_TOOLS)
 
 style:
 	$(Q)scripts/check-style

@@ -1,6 +1,7 @@
 """session: tracers under a test's control, and runs of the platform that they watch."""
 
 import json
+import operator
 import os
 import re
 import shutil
@@ -36,9 +37,10 @@ class Figures:
             os.unlink(self.path)
 
     def add(self, name, value, unit, goal, how, findings=()):
-        """goal: "== 0" or "<= 2"; findings: what is wrong, in sentences."""
+        """goal: "== 0", "<= 2" or ">= 12"; findings: what is wrong, in sentences."""
         relation, limit = goal.split()
-        ok = value == float(limit) if relation == "==" else value <= float(limit)
+        ok = {"==": operator.eq, "<=": operator.le, ">=": operator.ge}[relation](
+            value, float(limit))
         row = {"name": name, "value": value, "unit": unit, "goal": goal, "ok": ok, "how": how}
         with open(self.path, "a") as f:
             f.write(json.dumps(row) + "\n")

@@ -1,0 +1,356 @@
+"""judge: compares the spans of a traced run with what lines.py says that happened.
+
+A span is recognized by its place (topic, partition, offset, client), where it says one, else by its
+time among those of its client; by its ids never: those are judged. What a message should have made
+is a Want. Every value that the truth knows is compared, and what must be absent must be absent.
+"""
+
+import collections
+import os
+import statistics
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../acceptance"))
+
+import trees  # noqa: E402
+
+APART_MAX_NS = 500_000_000      # a span that begins further from a message is not of it
+ALIGN_MAX = 4_000_000           # pairs of a message and a span that are tried, a client
+TIME_MAX_NS = 50_000_000        # of a single time; the median says how exact it is
+SPLIT_MAX_US = 5_000            # of queue_us and broker_us
+OPERATIONS = {"producer": "send", "consumer": "process"}
+KEY_MAX = 64                    # bytes of a key that is told
+
+# What a Want may say, by the name under which it is left out (Judge's skip).
+PARTITION = "messaging.destination.partition.id"
+OFFSET = "messaging.kafka.offset"
+SIZE = "messaging.message.body.size"
+TOMBSTONE = "messaging.kafka.message.tombstone"
+KEY = "messaging.kafka.message.key"
+GROUP = "messaging.consumer.group.name"
+COUNT = "messaging.batch.message_count"
+ERROR = "error.type"
+PERSISTED = "spanstitch.kafka.persisted"
+RETRIES = "spanstitch.kafka.retries"
+QUEUE_US, BROKER_US = "spanstitch.kafka.queue_us", "spanstitch.kafka.broker_us"
+BATCH = "batch"                 # one span a batch; without: one a message
+LARGE_HEADERS = "large headers"     # ids of messages whose headers are of more bytes than this
+LARGE_HEADERS_BYTES = 900
+
+
+class Span:
+    def __init__(self, fields):
+        self.__dict__.update(fields)
+        self.attributes = {key: value for key, _, value in fields["attributes"]}
+        self.resource = {key: value for key, _, value in fields["resource"]}
+        self.pid = self.resource.get("process.pid")
+        self.topic = self.attributes.get("messaging.destination.name")
+        self.client_id = self.attributes.get("messaging.client.id")
+        self.operation = self.attributes.get("messaging.operation.name")
+        self.targets = sorted(((trace, span), dict((k, v) for k, _, v in attributes))
+                              for trace, span, _, _, attributes in fields["links"])
+
+    def place(self):
+        """What it says of where its message lies; None: nothing."""
+        offset, partition = self.attributes.get(OFFSET), self.attributes.get(PARTITION)
+        if offset is None or partition is None:
+            return None
+        return self.kind, self.pid, self.client_id, self.topic, partition, offset
+
+    def __repr__(self):
+        return "`%s` %s of %s at %d" % (self.name, self.span, self.client_id, self.start_ns)
+
+
+def read_spans(path):
+    """Those of Kafka alone."""
+    spans = [Span(fields) for trace in trees.read_otlp_file(path).values() for fields in trace]
+    return [s for s in spans if "messaging.system" in s.attributes]
+
+
+class Want:
+    """One span that must be there. attributes: None: must be absent."""
+
+    def __init__(self, kind, of, wall_offset):
+        self.kind = kind
+        self.of = of                    # a Sent, a Taken, or a Call
+        self.pid, self.client_id = of.pid, of.client_id
+        self.start = of.t + wall_offset
+        self.ends = []                  # any of them will do
+        self.topic = None
+        self.attributes = {}
+        self.error = None
+        self.taken = []                 # of a consumer
+        self.span = None
+
+    def place(self):
+        offset, partition = self.attributes.get(OFFSET), self.attributes.get(PARTITION)
+        if offset is None or partition is None:
+            return None
+        return self.kind, self.pid, self.client_id, self.topic, partition, offset
+
+    def __repr__(self):
+        return repr(self.of)
+
+
+def key_of(line):
+    """A key as the contract writes it; None where it is not told."""
+    if line["key"] is None or len(line["key"]) > 2 * KEY_MAX:
+        return None
+    raw = bytes.fromhex(line["key"])
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.hex()
+
+
+def content(line):
+    return {SIZE: line["size"], TOMBSTONE: True if line["size"] is None else None,
+            KEY: key_of(line)}
+
+
+def want_sent(sent, wall_offset):
+    want = Want("producer", sent, wall_offset)
+    want.topic = sent.topic
+    want.ends = [sent.ack["t"] + wall_offset] if sent.ack else []
+    want.error = sent.error
+    want.attributes = {
+        PARTITION: str(sent.partition) if sent.partition >= 0 else None,
+        OFFSET: sent.offset if sent.offset >= 0 else None,
+        PERSISTED: sent.persisted, RETRIES: sent.retries or None, **content(sent.line)}
+    return want
+
+
+def want_taken(taken, wall_offset):
+    want = Want("consumer", taken, wall_offset)
+    want.topic, want.taken = taken.topic, [taken]
+    want.ends = [end + wall_offset for end in taken.ends]
+    want.attributes = {PARTITION: str(taken.partition), OFFSET: taken.offset, COUNT: None,
+                       GROUP: taken.group, **content(taken.line)}
+    return want
+
+
+def want_batch(call, wall_offset):
+    first = call.taken[0]
+    want = want_taken(first, wall_offset)
+    want.of, want.taken = call, call.taken
+    want.ends = [call.taken[-1].ends[-1] + wall_offset] if call.taken[-1].ends else []
+    one = len({t.partition for t in call.taken}) == 1
+    want.attributes = {COUNT: len(call.taken), GROUP: first.group, OFFSET: None, KEY: None,
+                       PARTITION: str(first.partition) if one else None}
+    return want
+
+
+def wants_of(lines, has_batches):
+    for sent in lines.sent:
+        yield want_sent(sent, lines.wall_offset)
+    done = set()
+    for taken in lines.taken:
+        call = taken.call
+        if not (has_batches and call and call.is_batch):
+            yield want_taken(taken, lines.wall_offset)
+        elif call not in done:
+            done.add(call)
+            yield want_batch(call, lines.wall_offset)
+
+
+def align(wants, spans):
+    """Pairs of a want and a span, both in the order of time, that are least apart in all."""
+    if len(wants) * len(spans) > ALIGN_MAX:
+        return
+    wants.sort(key=lambda w: w.start)
+    spans.sort(key=lambda s: s.start_ns)
+    gap = APART_MAX_NS // 2
+    cost = [[(i + j) * gap for j in range(len(spans) + 1)] for i in range(len(wants) + 1)]
+    for i, want in enumerate(wants, 1):
+        row, above = cost[i], cost[i - 1]
+        for j, span in enumerate(spans, 1):
+            row[j] = min(above[j - 1] + abs(want.start - span.start_ns), above[j] + gap,
+                         row[j - 1] + gap)
+    i, j = len(wants), len(spans)
+    while i and j:
+        if cost[i][j] == cost[i - 1][j] + gap:
+            i -= 1
+        elif cost[i][j] == cost[i][j - 1] + gap:
+            j -= 1
+        else:
+            i, j = i - 1, j - 1
+            yield wants[i], spans[j]
+
+
+class Judge:
+    """skip: names of what is not compared; operations besides send and process are not judged."""
+
+    def __init__(self, lines, spans, skip=()):
+        self.lines = lines
+        self.skip = frozenset(skip)
+        self.spans = [s for s in spans if s.kind in OPERATIONS]
+        self.wants = list(wants_of(lines, BATCH not in self.skip))
+        self.wrong = collections.Counter()      # field -> how often
+        self.findings = []
+        self.apart = {"start": [], "end": []}   # ns, absolute
+        self.missing, self.strangers = [], []
+        self._recognize()
+        for want in self.wants:
+            if want.span and want.kind == "producer":
+                want.of.span = want.span
+        for want in self.wants:
+            if want.span:
+                self._compare(want)
+        self._unique()
+        self.matched = len(self.wants) - len(self.missing)
+        self.recall = self.matched / len(self.wants) if self.wants else 0.0
+        self.precision = self.matched / len(self.spans) if self.spans else 0.0
+        self.field_errors = sum(self.wrong.values())
+
+    # -- which is which ---------------------------------------------------------------------------
+
+    def _recognize(self):
+        places = collections.defaultdict(list)
+        for span in self.spans:
+            places[span.place()].append(span)
+        used = set()
+        for want in self.wants:
+            place = want.place()
+            found = places[place] if place else []
+            if found:
+                want.span = found.pop(0)
+                used.add(id(want.span))
+        left = collections.defaultdict(lambda: ([], []))
+        for want in self.wants:
+            if not want.span:
+                left[want.kind, want.pid, want.client_id][0].append(want)
+        for span in self.spans:
+            if id(span) not in used:
+                left[span.kind, span.pid, span.client_id][1].append(span)
+        for wants, spans in left.values():
+            for want, span in align(wants, spans):
+                want.span = span
+                used.add(id(span))
+        self.missing = [w for w in self.wants if not w.span]
+        self.strangers = [s for s in self.spans if id(s) not in used]
+        self.findings += ["missing: %r" % w for w in self.missing]
+        self.findings += ["of nothing: %r" % s for s in self.strangers]
+
+    def _unique(self):
+        ids = collections.Counter((s.trace, s.span) for s in self.spans)
+        for (_, span), n in ids.items():
+            if n > 1:
+                self._say("span id", "span id %s is given %d times", span, n)
+
+    # -- fields -----------------------------------------------------------------------------------
+
+    def _say(self, field, sentence, *args):
+        self.wrong[field] += 1
+        self.findings.append(field + ": " + sentence % args)
+
+    def _is(self, field, want, had, wanted):
+        """Of a failed message all that is known at its end is compared only with its failure."""
+        if want.error and ERROR in self.skip and field in (PARTITION, OFFSET, "status"):
+            return
+        if field not in self.skip and had != wanted:
+            self._say(field, "%r: %r, not %r", want, had, wanted)
+
+    def _compare(self, want):
+        span, operation = want.span, OPERATIONS[want.kind]
+        self._is("name", want, span.name, "%s %s" % (operation, want.topic))
+        for name, value in {"messaging.system": "kafka", "messaging.operation.name": operation,
+                            "messaging.operation.type": operation,
+                            "messaging.destination.name": want.topic,
+                            "messaging.client.id": want.client_id, ERROR: want.error,
+                            **want.attributes}.items():
+            self._is(name, want, span.attributes.get(name), value)
+        self._is("status", want, span.status, "error" if want.error else "unset")
+        self._times(want)
+        if want.kind == "producer":
+            self._sender_ids(want)
+            self._split(want)
+        elif len(want.taken) == 1:
+            self._single_ids(want)
+        else:
+            self._batch_ids(want)
+
+    def _times(self, want):
+        span = want.span
+        self._time("start", want, span.start_ns - want.start)
+        if want.ends:
+            self._time("end", want, min((span.end_ns - end for end in want.ends), key=abs))
+        if span.end_ns < span.start_ns:
+            self._say("end", "%r ends before it starts", want)
+
+    def _time(self, which, want, apart):
+        """Of a failed message's end only where its failure is compared too."""
+        if which == "end" and want.error and ERROR in self.skip:
+            return
+        self.apart[which].append(abs(apart))
+        if abs(apart) > TIME_MAX_NS:
+            self._say(which, "%r is %.3f ms off", want, apart / 1e6)
+
+    def _split(self, want):
+        """Time in librdkafka's queue and at the broker, as its own requests tell it."""
+        sent, had = want.of, want.span.attributes
+        if not sent.request:
+            return
+        for name, ns in ((QUEUE_US, sent.request["t"] - sent.t),
+                         (BROKER_US, sent.response["t"] - sent.request["t"])):
+            if name in self.skip:
+                continue
+            if name not in had:
+                self._say(name, "%r has none", want)
+            elif abs(had[name] - ns // 1000) > SPLIT_MAX_US:
+                self._say(name, "%r: %d, not %d", want, had[name], ns // 1000)
+
+    def _is_unread(self, message):
+        size = sum(len(name) + len(value or "") for name, value in message.line["headers"]) // 2
+        return LARGE_HEADERS in self.skip and size > LARGE_HEADERS_BYTES
+
+    def _sender_ids(self, want):
+        """A message's span has the ids that the message carries."""
+        if self._is_unread(want.of):
+            return
+        span, context = want.span, want.of.context
+        self._is("parent", want, span.parent, "")
+        if context:
+            self._is("trace", want, span.trace, context[0])
+            self._is("span id", want, span.span, context[1])
+
+    @staticmethod
+    def _producer_ids(taken):
+        """(trace, span) of a message's producer; None: not known to the tracer."""
+        if taken.context:
+            return taken.context
+        span = taken.producer and taken.producer.span
+        return (span.trace, span.span) if span else None
+
+    def _single_ids(self, want):
+        span, producer = want.span, self._producer_ids(want.taken[0])
+        if self._is_unread(want.taken[0]):
+            return
+        if not producer:
+            self._is("parent", want, span.parent, "")
+            self._is("links", want, [target for target, _ in span.targets], [])
+            return
+        self._is("trace", want, span.trace, producer[0])
+        self._is("parent", want, span.parent, producer[1])
+        self._is("links", want, span.targets,
+                 [(producer, {"opentracing.ref_type": "child_of"})])
+
+    def _batch_ids(self, want):
+        span = want.span
+        wanted = []
+        for taken in want.taken:
+            producer = self._producer_ids(taken)
+            if not producer:
+                continue
+            attributes = {OFFSET: taken.offset, PARTITION: str(taken.partition)}
+            if taken.line["size"] is not None:
+                attributes[SIZE] = taken.line["size"]
+            wanted.append((producer, attributes))
+        self._is("parent", want, span.parent, "")
+        by_target = sorted(wanted, key=repr)
+        self._is("links", want, sorted(span.targets, key=repr), by_target)
+
+    # -- sums -------------------------------------------------------------------------------------
+
+    def median_us(self, which):
+        return statistics.median(self.apart[which]) / 1000 if self.apart[which] else 0.0

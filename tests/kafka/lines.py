@@ -1,0 +1,186 @@
+"""lines: what the plugin and the exerciser wrote, as messages: each with its whole fate.
+
+A Sent is a message that librdkafka took, with its acknowledgement if there was one. A Taken is a
+message that was handed to the application, with the call that did so. A Call is one call of a
+receiving function, of the exerciser's; programs that write none have each Taken alone.
+"""
+
+import bisect
+import collections
+import json
+import re
+
+CONTEXT = re.compile(rb"^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
+CONTEXT_HEADER = b"traceparent"
+BATCH_CALLS = ("consume_batch", "consume_batch_queue")
+STATUS = ("no", "possibly", None)       # persisted, by librdkafka's number; None: it is
+NO_ERROR = "NO_ERROR"
+
+
+class Sent:
+    def __init__(self, line):
+        self.line = line
+        self.t = line["t"]
+        self.pid, self.tid = line["pid"], line["tid"]
+        self.topic = line["topic"]
+        self.client_id = line["client_id"]
+        self.context = context_of(line["headers"])
+        self.ack = None
+        self.request = self.response = None     # lines of the last Produce request with it
+        self.retries = 0        # the plugin cannot know: for who makes them to say
+        self.span = None                        # the judge's
+
+    @property
+    def partition(self):
+        return (self.ack or self.line)["partition"]
+
+    @property
+    def offset(self):
+        return self.ack["offset"] if self.ack else -1
+
+    @property
+    def error(self):
+        """The name of the error without what librdkafka marks its own by; None: none."""
+        if not self.ack:
+            return "process_exit"
+        return None if self.ack["error"] == NO_ERROR else self.ack["error"].lstrip("_")
+
+    @property
+    def persisted(self):
+        return STATUS[self.ack["status"]] if self.ack else None
+
+    def __repr__(self):
+        return "send %s of %s at %d" % (self.topic, self.client_id, self.t)
+
+
+class Taken:
+    def __init__(self, line):
+        self.line = line
+        self.t = line["t"]
+        self.pid, self.tid = line["pid"], line["tid"]
+        self.topic = line["topic"]
+        self.client_id = line["client_id"]
+        self.group = line.get("group")
+        self.partition, self.offset = line["partition"], line["offset"]
+        self.context = context_of(line["headers"])
+        self.call = None
+        self.ends = []          # times at which its processing may be said to end
+        self.producer = None    # a Sent
+
+    def __repr__(self):
+        return "process %s:%d:%d of %s" % (self.topic, self.partition, self.offset, self.client_id)
+
+
+class Call:
+    def __init__(self, line):
+        self.line = line
+        self.t, self.end = line["t"], line["end"]
+        self.pid, self.tid = line["pid"], line["tid"]
+        self.client_id = line["client_id"]
+        self.api, self.n = line["api"], line["n"]
+        self.taken = []
+
+    @property
+    def is_batch(self):
+        return self.api in BATCH_CALLS and len(self.taken) > 1
+
+    def __repr__(self):
+        return "%s of %s, %d messages" % (self.api, self.client_id, len(self.taken))
+
+
+def context_of(headers):
+    """(trace id, span id) of the last traceparent header; None where it is not valid."""
+    values = [value for name, value in headers
+              if bytes.fromhex(name).lower() == CONTEXT_HEADER]
+    if not values or values[-1] is None:
+        return None
+    m = CONTEXT.match(bytes.fromhex(values[-1]))
+    if not m or m.group(1) == b"ff" or not int(m.group(2), 16) or not int(m.group(3), 16):
+        return None
+    return m.group(2).decode(), m.group(3).decode()
+
+
+class Lines:
+    def __init__(self, path):
+        with open(path) as f:
+            self.all = [json.loads(line) for line in f]
+        self.all.sort(key=lambda line: line["t"])
+        self.sent, self.taken, self.calls, self.commits = [], [], [], []
+        self.stray_acks = []            # of no message that we know
+        self.clients = []
+        self.wall_offset = None         # ns from monotonic to the wall clock
+        self._read()
+        self._call()
+        self._join()
+
+    def _read(self):
+        open_sends = {}                 # (pid, address) -> Sent
+        requests = {}                   # (pid, client, broker, correlation id) -> line
+        last_response = {}              # (pid, tid) -> line
+        for line in self.all:
+            role = line["role"]
+            if role == "client":
+                self.clients.append(line)
+                if self.wall_offset is None:
+                    self.wall_offset = line["wall_offset"]
+            elif role == "send":
+                open_sends[line["pid"], line["msg"]] = sent = Sent(line)
+                self.sent.append(sent)
+            elif role == "ack":
+                sent = open_sends.pop((line["pid"], line["msg"]), None)
+                if not sent:
+                    self.stray_acks.append(line)
+                    continue
+                sent.ack = line
+                response = last_response.get((line["pid"], line["tid"]))
+                if response and line["error"] == NO_ERROR:
+                    sent.response, sent.request = response, response["request"]
+            elif role == "consume":
+                self.taken.append(Taken(line))
+            elif role == "commit":
+                self.commits.append(line)
+            elif role == "call":
+                self.calls.append(Call(line))
+            else:
+                key = line["pid"], line["client"], line["broker"], line["corrid"]
+                if role == "request":
+                    requests[key] = line
+                else:
+                    line["request"] = requests.get(key)
+                    last_response[line["pid"], line["tid"]] = line
+
+    def _call(self):
+        """Which call gave a message, and when its processing ends: at the thread's next call, or,
+        where a callback is given them one after another, at the next message."""
+        by_thread = collections.defaultdict(list)
+        for call in self.calls:
+            by_thread[call.pid, call.tid].append(call)
+        for taken in self.taken:
+            calls = by_thread[taken.pid, taken.tid]
+            i = bisect.bisect_right([c.t for c in calls], taken.t) - 1
+            if i < 0:
+                continue
+            taken.call = calls[i]
+            if taken.call.taken:
+                taken.call.taken[-1].ends.append(taken.t)
+            taken.call.taken.append(taken)
+            if i + 1 < len(calls):
+                taken.ends.append(calls[i + 1].t)
+
+    def _join(self):
+        by_place = {(s.topic, s.partition, s.offset): s for s in self.sent if s.offset >= 0}
+        for taken in self.taken:
+            taken.producer = by_place.get((taken.topic, taken.partition, taken.offset))
+
+    def complaints(self):
+        """What is wrong with the truth itself: then nothing can be judged."""
+        bad = ["an acknowledgement of nothing: %s" % line for line in self.stray_acks]
+        for call in self.calls:
+            if call.n != len(call.taken):
+                bad.append("%s: the call says %d" % (call, call.n))
+        for taken in self.taken:
+            if not taken.producer:
+                bad.append("%r: nobody sent it" % taken)
+            elif any(taken.line[k] != taken.producer.line[k] for k in ("key", "size", "headers")):
+                bad.append("%r: not as it was sent" % taken)
+        return bad

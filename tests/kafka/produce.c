@@ -1,0 +1,366 @@
+/* produce: every way to send a message, and every way in which sending ends. */
+#include "exerciser.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NOWHERE "127.0.0.1:1"		/* nothing listens there */
+#define PARTITION_UNKNOWN 77		/* topics have 4 */
+#define FEW 8
+
+/* One scenario's client and topic. */
+struct producer {
+	const char *name;
+	unsigned int number;		/* of the scenario: for ids */
+	rd_kafka_t *rk;
+	rd_kafka_topic_t *rkt;
+	rd_kafka_queue_t *queue;	/* NULL: no delivery events */
+	int32_t partition;
+};
+
+typedef rd_kafka_resp_err_t (*send_fn)(struct producer *p, const struct message *m);
+
+static unsigned int scenarios;		/* so far */
+
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
+{
+	(void)rk, (void)m, (void)opaque;
+}
+
+/* --- the five functions ----------------------------------------------------------------------- */
+
+static rd_kafka_resp_err_t send_produce(struct producer *p, const struct message *m)
+{
+	if (k.rd_kafka_produce(p->rkt, p->partition, RD_KAFKA_MSG_F_COPY, (void *)m->value, m->len,
+			       m->key, m->key_len, NULL))
+		return k.rd_kafka_last_error();
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+#define BASICS(p, m) RD_KAFKA_V_RKT((p)->rkt), RD_KAFKA_V_PARTITION((p)->partition), \
+	RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE((void *)(m)->value, (m)->len), \
+	RD_KAFKA_V_KEY((m)->key, (m)->key_len)
+#define INLINE(h) RD_KAFKA_V_HEADER((h).name, (h).value, (h).len)
+
+/* As arguments there are three at most. */
+static rd_kafka_resp_err_t send_inline(struct producer *p, const struct message *m)
+{
+	const struct header *h = m->headers;
+
+	switch (m->headers_n) {
+	case 0:
+		return k.rd_kafka_producev(p->rk, BASICS(p, m), RD_KAFKA_V_END);
+	case 1:
+		return k.rd_kafka_producev(p->rk, BASICS(p, m), INLINE(h[0]), RD_KAFKA_V_END);
+	case 2:
+		return k.rd_kafka_producev(p->rk, BASICS(p, m), INLINE(h[0]), INLINE(h[1]),
+					   RD_KAFKA_V_END);
+	default:
+		return k.rd_kafka_producev(p->rk, BASICS(p, m), INLINE(h[0]), INLINE(h[1]),
+					   INLINE(h[2]), RD_KAFKA_V_END);
+	}
+}
+
+static rd_kafka_resp_err_t send_list(struct producer *p, const struct message *m)
+{
+	rd_kafka_headers_t *list = k.rd_kafka_headers_new(4);
+	rd_kafka_resp_err_t err;
+	int i;
+
+	for (i = 0; i < m->headers_n; i++)
+		k.rd_kafka_header_add(list, m->headers[i].name, -1, m->headers[i].value,
+				      m->headers[i].len);
+	err = k.rd_kafka_producev(p->rk, BASICS(p, m), RD_KAFKA_V_HEADERS(list), RD_KAFKA_V_END);
+	if (err)
+		k.rd_kafka_headers_destroy(list);	/* else the message's */
+	return err;
+}
+
+static rd_kafka_resp_err_t send_array(struct producer *p, const struct message *m)
+{
+	rd_kafka_vu_t args[5 + HEADERS_MAX] = {
+		{ .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = p->rkt },
+		{ .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = p->partition },
+		{ .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
+		{ .vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = { (void *)m->value, m->len } },
+		{ .vtype = RD_KAFKA_VTYPE_KEY, .u.mem = { (void *)m->key, m->key_len } },
+	};
+	rd_kafka_resp_err_t code;
+	rd_kafka_error_t *error;
+	int i;
+
+	for (i = 0; i < m->headers_n; i++)
+		args[5 + i] = (rd_kafka_vu_t){
+			.vtype = RD_KAFKA_VTYPE_HEADER,
+			.u.header = { m->headers[i].name, m->headers[i].value, m->headers[i].len },
+		};
+	error = k.rd_kafka_produceva(p->rk, args, (size_t)(5 + m->headers_n));
+	if (!error)
+		return RD_KAFKA_RESP_ERR_NO_ERROR;
+	code = k.rd_kafka_error_code(error);
+	k.rd_kafka_error_destroy(error);
+	return code;
+}
+
+/* A batch of two: the message, and it again with a byte less. */
+static rd_kafka_resp_err_t send_batch(struct producer *p, const struct message *m)
+{
+	rd_kafka_message_t two[2] = {
+		{ .payload = (void *)m->value, .len = m->len,
+		  .key = (void *)m->key, .key_len = m->key_len },
+		{ .payload = (void *)m->value, .len = m->len ? m->len - 1 : 0,
+		  .key = (void *)m->key, .key_len = m->key_len },
+	};
+
+	k.rd_kafka_produce_batch(p->rkt, p->partition, RD_KAFKA_MSG_F_COPY, two, 2);
+	return two[0].err ? two[0].err : two[1].err;
+}
+
+static const struct way {
+	const char *name;
+	send_fn send;
+} ways[] = {
+	{ "produce",     send_produce },
+	{ "producev",    send_inline },
+	{ "producevlist", send_list },
+	{ "produceva",   send_array },
+	{ "batch",       send_batch },
+};
+
+/* --- one client's life ------------------------------------------------------------------------ */
+
+enum delivery { DELIVERY_NONE, DELIVERY_CALLBACK, DELIVERY_EVENT };
+
+/* @pairs: more configuration. false: this release cannot, which is told. */
+static bool producer_new(struct producer *ret, const struct exercise *ex, const char *name,
+			 enum delivery delivery, const char *const *pairs)
+{
+	rd_kafka_conf_t *conf = configure(ex, name, pairs);
+
+	if (!conf) {
+		told(name, "impossible", 0);
+		return false;
+	}
+	if (delivery == DELIVERY_CALLBACK)
+		k.rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+	if (delivery == DELIVERY_EVENT)
+		k.rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR);
+	*ret = (struct producer){
+		.name = name, .number = scenarios++, .partition = RD_KAFKA_PARTITION_UA,
+	};
+	ret->rk = client_new(RD_KAFKA_PRODUCER, conf, name);
+	ret->rkt = k.rd_kafka_topic_new(ret->rk, name, NULL);
+	if (delivery == DELIVERY_EVENT)
+		ret->queue = k.rd_kafka_queue_get_main(ret->rk);
+	return true;
+}
+
+static void take_events(struct producer *p, int timeout_ms)
+{
+	rd_kafka_event_t *event = k.rd_kafka_queue_poll(p->queue, timeout_ms);
+
+	if (!event)
+		return;
+	while (k.rd_kafka_event_message_next(event))
+		;
+	k.rd_kafka_event_destroy(event);
+}
+
+static void producer_drain(struct producer *p)
+{
+	uint64_t begin = now_ns();
+
+	if (p->queue) {
+		while (k.rd_kafka_outq_len(p->rk) &&
+		       now_ns() - begin < WAIT_MS * 1000000ull)
+			take_events(p, 100);
+	} else {
+		k.rd_kafka_flush(p->rk, WAIT_MS);
+	}
+	must(!k.rd_kafka_outq_len(p->rk), p->name, "all messages are delivered");
+}
+
+static void producer_end(struct producer *p)
+{
+	k.rd_kafka_topic_destroy(p->rkt);
+	if (p->queue)
+		k.rd_kafka_queue_destroy(p->queue);
+	k.rd_kafka_destroy(p->rk);
+}
+
+static void send_some(struct producer *p, send_fn send, int n)
+{
+	struct message m;
+	int i;
+
+	for (i = 0; i < n; i++) {
+		message_make(&m, p->number, i);
+		must(!send(p, &m), p->name, "a message is accepted");
+		k.rd_kafka_poll(p->rk, 0);
+	}
+}
+
+/* --- scenarios -------------------------------------------------------------------------------- */
+
+static void run_plain(const struct exercise *ex, const char *name, const struct way *way,
+		      enum delivery delivery, const char *const *pairs)
+{
+	struct producer p;
+
+	if (!is_wanted(ex, name))
+		return;
+	if (way->send == send_array && !k.rd_kafka_produceva) {
+		told(name, "impossible", 0);
+		return;
+	}
+	if (!producer_new(&p, ex, name, delivery, pairs))
+		return;
+	send_some(&p, way->send, ex->messages);
+	producer_drain(&p);
+	producer_end(&p);
+	told(name, "sent", ex->messages);
+}
+
+static void every_way(const struct exercise *ex)
+{
+	static const char *const no_acks[] = { "acks", "0", NULL };
+	static const struct mode {
+		const char *name;
+		enum delivery delivery;
+		const char *const *pairs;
+	} modes[] = {
+		{ "none",  DELIVERY_NONE,     NULL },
+		{ "cb",    DELIVERY_CALLBACK, NULL },
+		{ "event", DELIVERY_EVENT,    NULL },
+		{ "acks0", DELIVERY_CALLBACK, no_acks },
+	};
+	char name[64];
+	size_t w, m;
+
+	for (w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
+		for (m = 0; m < sizeof(modes) / sizeof(*modes); m++) {
+			snprintf(name, sizeof(name), "%s-%s", ways[w].name, modes[m].name);
+			run_plain(ex, name, &ways[w], modes[m].delivery, modes[m].pairs);
+		}
+	}
+}
+
+static void every_codec(const struct exercise *ex)
+{
+	static const char *const codecs[] = { "gzip", "snappy", "lz4", "zstd" };
+	char name[64];
+	size_t i;
+
+	for (i = 0; i < sizeof(codecs) / sizeof(*codecs); i++) {
+		const char *pairs[] = { "compression.codec", codecs[i], "linger.ms", "20", NULL };
+
+		snprintf(name, sizeof(name), "codec-%s", codecs[i]);
+		run_plain(ex, name, &ways[2], DELIVERY_CALLBACK, pairs);
+	}
+}
+
+static void idempotent(const struct exercise *ex)
+{
+	static const char *const pairs[] = { "enable.idempotence", "true", NULL };
+
+	run_plain(ex, "idempotent", &ways[1], DELIVERY_CALLBACK, pairs);
+}
+
+/* What the consumers read: all kinds of messages, and a large one. */
+static void feed(const struct exercise *ex)
+{
+	static const char *const pairs[] = { "message.max.bytes", "4000000", NULL };
+	struct producer p;
+	struct message m;
+
+	must(producer_new(&p, ex, FEED, DELIVERY_CALLBACK, pairs), FEED, "a producer");
+	send_some(&p, send_list, ex->messages - 1);
+	message_make_large(&m, p.number, ex->messages - 1);
+	must(!send_list(&p, &m), FEED, "a large message is accepted");
+	producer_drain(&p);
+	producer_end(&p);
+	told(FEED, "sent", ex->messages);
+}
+
+/* Fails locally after librdkafka's on_send: the function itself returns the error. */
+static void partition_unknown(const struct exercise *ex)
+{
+	static const char name[] = "fail-partition";
+	struct producer p;
+	struct message m;
+	int i;
+
+	if (!is_wanted(ex, name) || !producer_new(&p, ex, name, DELIVERY_CALLBACK, NULL))
+		return;
+	send_some(&p, send_inline, FEW);
+	producer_drain(&p);		/* the partitions are known now */
+	p.partition = PARTITION_UNKNOWN;
+	for (i = 0; i < FEW; i++) {
+		message_make(&m, p.number, FEW + i);
+		must(send_inline(&p, &m) == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, name,
+		     "producev refuses the partition");
+		must(send_produce(&p, &m) == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, name,
+		     "produce refuses the partition");
+		must(send_batch(&p, &m) == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, name,
+		     "produce_batch refuses the partition");
+	}
+	producer_drain(&p);
+	producer_end(&p);
+	told(name, "sent", FEW);
+}
+
+static void timed_out(const struct exercise *ex)
+{
+	static const char *const pairs[] = {
+		"bootstrap.servers", NOWHERE, "message.timeout.ms", "300", NULL,
+	};
+
+	if (is_wanted(ex, "fail-timeout")) {
+		struct exercise few = *ex;
+
+		few.messages = FEW;
+		run_plain(&few, "fail-timeout", &ways[1], DELIVERY_CALLBACK, pairs);
+	}
+}
+
+static void purged(const struct exercise *ex)
+{
+	static const char *const pairs[] = { "bootstrap.servers", NOWHERE, NULL };
+	static const char name[] = "fail-purge";
+	struct producer p;
+
+	if (!is_wanted(ex, name) || !producer_new(&p, ex, name, DELIVERY_EVENT, pairs))
+		return;
+	send_some(&p, send_inline, FEW);
+	must(!k.rd_kafka_purge(p.rk, RD_KAFKA_PURGE_F_QUEUE), name, "a purge");
+	producer_drain(&p);
+	producer_end(&p);
+	told(name, "sent", FEW);
+}
+
+/* In librdkafka's queue when its client is destroyed. */
+static void destroyed(const struct exercise *ex)
+{
+	static const char *const pairs[] = { "bootstrap.servers", NOWHERE, NULL };
+	static const char name[] = "fail-destroy";
+	struct producer p;
+
+	if (!is_wanted(ex, name) || !producer_new(&p, ex, name, DELIVERY_CALLBACK, pairs))
+		return;
+	send_some(&p, send_inline, FEW);
+	producer_end(&p);
+	told(name, "sent", FEW);
+}
+
+void produce_all(const struct exercise *ex)
+{
+	feed(ex);
+	every_way(ex);
+	every_codec(ex);
+	idempotent(ex);
+	partition_unknown(ex);
+	timed_out(ex);
+	purged(ex);
+	destroyed(ex);
+}

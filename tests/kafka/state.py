@@ -1,0 +1,15 @@
+"""state: what the tracer does not tell yet of what the contract promises. Each row is to go."""
+
+import judge
+
+NOT_YET = frozenset({
+    judge.BATCH,        # a batch is still one span a message
+    judge.SIZE,
+    judge.GROUP,
+    judge.KEY,          # only with kafka.message_key
+    judge.ERROR,        # a message that fails alone keeps its span until the process ends
+    judge.PERSISTED,
+    judge.QUEUE_US,
+    judge.BROKER_US,
+    judge.LARGE_HEADERS,
+})

@@ -1,0 +1,193 @@
+"""story: a small exercise, made up: what the plugin and the exerciser would write, and the spans of
+a tracer that saw everything. Told message by message; judge.py and lines.py have no part in it.
+"""
+
+import json
+
+WALL = 1_700_000_000_000_000_000
+US = 1000
+PID, PRODUCING, CONSUMING, BROKER = 77, 77, 77, 80
+KINDS = {"producer": 4, "consumer": 5}
+
+
+def attribute(key, value):
+    if isinstance(value, bool):
+        return {"key": key, "value": {"boolValue": value}}
+    if isinstance(value, int):
+        return {"key": key, "value": {"intValue": str(value)}}
+    return {"key": key, "value": {"stringValue": value}}
+
+
+def hexed(text):
+    return None if text is None else text.encode("latin-1").hex()
+
+
+class Story:
+    def __init__(self):
+        self.now = 1_000_000 * US
+        self.lines = []
+        self.spans = {}         # label -> a span; "twice" may add more of one
+        self.doubles = []
+        self.made = 0
+        self.producers = {}     # (partition, offset) -> span
+        self.contents = {}
+        self.write("client", client="made-up#producer-1", client_id="p", version="2.0.2",
+                   type="producer", wall_offset=WALL)
+        self.send("headed", 0, 0, "key", 10, "a" * 32, "b" * 16)
+        self.send("bare", 0, 1, None, 11)
+        self.send("null", 0, 2, "k\xff", None)
+        self.send("unacked", 0, -1001, "key", 13, status=1)
+        self.send("failed", -1, -1001, "key", 14, error=(-192, "_MSG_TIMED_OUT"), status=0)
+        self.send("one", 1, 0, "x", 15)
+        self.send("two", 2, 0, "y", 16, "c" * 32, "d" * 16)
+        self.take("took headed", 0, 0)
+        self.take("took bare", 0, 1)
+        self.take("took again", 0, 1, client="c2", group="g2")
+        self.batch("batch", [(1, 0), (2, 0)])
+
+    def write(self, role, tid=PRODUCING, **fields):
+        self.lines.append({"role": role, "t": self.now, "pid": PID, "tid": tid, **fields})
+
+    def pass_us(self, us):
+        self.now += us * US
+        return self.now + WALL
+
+    def span(self, label, kind, topic, client, **attributes):
+        """With ids of its own, and in nobody's trace."""
+        self.made += 1
+        word = {"producer": "send", "consumer": "process"}[kind]
+        self.spans[label] = span = {
+            "trace": "%032x" % (0xe000 + self.made), "id": "%016x" % (0xf000 + self.made),
+            "parent": "", "kind": kind, "name": "%s %s" % (word, topic), "links": [],
+            "start": self.now + WALL, "end": self.now + WALL, "error": False,
+            "attributes": {
+                "messaging.system": "kafka", "messaging.operation.name": word,
+                "messaging.operation.type": word, "messaging.destination.name": topic,
+                "messaging.client.id": client, **attributes}}
+        return span
+
+    @staticmethod
+    def content(key, size):
+        """As attributes."""
+        told = {}
+        if key is not None:
+            told["messaging.kafka.message.key"] = hexed(key) if max(key) > "\x7f" else key
+        if size is None:
+            told["messaging.kafka.message.tombstone"] = True
+        else:
+            told["messaging.message.body.size"] = size
+        return told
+
+    def send(self, label, partition, offset, key, size, trace=None, parent=None, status=2,
+             error=(0, "NO_ERROR")):
+        headers = [["6b", "00"]]
+        if trace:
+            text = "00-%s-%s-01" % (trace, parent)
+            headers.append([hexed("traceparent"), hexed(text)])
+        span = self.span(label, "producer", "t", "p", **self.content(key, size))
+        if trace:
+            span["trace"], span["id"] = trace, parent
+        common = {"client": "made-up#producer-1", "client_id": "p", "topic": "t",
+                  "msg": hex(0x1000 + self.made)}
+        self.write("send", partition=partition, offset=0, key=hexed(key), size=size,
+                   headers=headers, **common)
+        self.pass_us(100)
+        request = {"client": "made-up#producer-1", "broker": 1, "corrid": self.made}
+        self.write("request", BROKER, **request)
+        self.pass_us(200)
+        if not error[0]:
+            self.write("response", BROKER, rtt_us=200, err=0, error="NO_ERROR", **request)
+            span["attributes"]["spanstitch.kafka.queue_us"] = 100
+            span["attributes"]["spanstitch.kafka.broker_us"] = 200
+        self.write("ack", BROKER, partition=partition, offset=offset, err=error[0],
+                   error=error[1], status=status, **common)
+        span["end"] = self.now + WALL
+        self.placed(span, partition, offset)
+        if status < 2:
+            span["attributes"]["spanstitch.kafka.persisted"] = ("no", "possibly")[status]
+        if error[0]:
+            span["error"] = True
+            span["attributes"]["error.type"] = error[1].lstrip("_")
+        if offset >= 0:
+            self.producers[partition, offset] = span
+            self.contents[partition, offset] = key, size, headers
+        self.pass_us(50)
+
+    @staticmethod
+    def placed(span, partition, offset):
+        if partition >= 0:
+            span["attributes"]["messaging.destination.partition.id"] = str(partition)
+        if offset >= 0:
+            span["attributes"]["messaging.kafka.offset"] = offset
+
+    def consume_line(self, partition, offset, client, group):
+        key, size, headers = self.contents[partition, offset]
+        self.write("consume", CONSUMING, client=client + "#consumer-1", client_id=client,
+                   group=group, msg="0x1", topic="t", partition=partition, offset=offset, err=0,
+                   error="NO_ERROR", timestamp=1, key=hexed(key), size=size, headers=headers)
+
+    def call(self, api, n, begin, client="c"):
+        """The plugin's lines stand before it, as it is written when it returns."""
+        self.lines.append({"role": "call", "t": begin, "end": self.now, "pid": PID,
+                           "tid": CONSUMING, "client_id": client, "api": api, "n": n})
+
+    def poll_in_vain(self, client):
+        self.pass_us(300)
+        self.call("consumer_poll", 0, self.now, client)
+        return self.now + WALL
+
+    def take(self, label, partition, offset, client="c", group="g"):
+        begin = self.now
+        self.pass_us(10)
+        key, size, _ = self.contents[partition, offset]
+        span = self.span(label, "consumer", "t", client, **self.content(key, size),
+                         **{"messaging.consumer.group.name": group})
+        self.placed(span, partition, offset)
+        producer = self.producers[partition, offset]
+        span["trace"], span["parent"] = producer["trace"], producer["id"]
+        span["links"] = [(producer["trace"], producer["id"],
+                          {"opentracing.ref_type": "child_of"})]
+        self.consume_line(partition, offset, client, group)
+        self.call("consumer_poll", 1, begin, client)
+        span["end"] = self.poll_in_vain(client)
+        self.pass_us(20)
+
+    def batch(self, label, places):
+        begin = self.now
+        self.pass_us(10)
+        span = self.span(label, "consumer", "t", "c", **{
+            "messaging.consumer.group.name": "g", "messaging.batch.message_count": len(places)})
+        for partition, offset in places:
+            self.consume_line(partition, offset, "c", "g")
+            producer = self.producers[partition, offset]
+            size = self.contents[partition, offset][1]
+            span["links"].append((producer["trace"], producer["id"], {
+                "messaging.kafka.offset": offset, "messaging.message.body.size": size,
+                "messaging.destination.partition.id": str(partition)}))
+            self.pass_us(1)
+        self.call("consume_batch_queue", len(places), begin)
+        span["end"] = self.poll_in_vain("c")
+
+    # -- as files ---------------------------------------------------------------------------------
+
+    def truth(self):
+        return "".join(json.dumps(line) + "\n" for line in self.lines)
+
+    @staticmethod
+    def otlp_span(span):
+        return {
+            "traceId": span["trace"], "spanId": span["id"], "parentSpanId": span["parent"],
+            "name": span["name"], "kind": KINDS[span["kind"]],
+            "startTimeUnixNano": str(span["start"]), "endTimeUnixNano": str(span["end"]),
+            "status": {"code": 2} if span["error"] else {},
+            "attributes": [attribute(k, v) for k, v in span["attributes"].items()],
+            "links": [{"traceId": trace, "spanId": target,
+                       "attributes": [attribute(k, v) for k, v in attributes.items()]}
+                      for trace, target, attributes in span["links"]]}
+
+    def otlp(self):
+        resource = {"attributes": [attribute("service.name", "made-up"),
+                                   attribute("process.pid", PID)]}
+        return "".join(json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [
+            {"scope": {"name": "spanstitch/kafka"}, "spans": [self.otlp_span(span)]}]}]}) + "\n"
+            for span in [*self.spans.values(), *self.doubles])

@@ -1,0 +1,169 @@
+#!/usr/bin/python3
+"""kafka-judge: proves that judge.py tells whatever is broken: a tracer that saw everything passes,
+and with any one thing changed it does not, under the right name. No root, no tracer, no Kafka."""
+
+import os
+import sys
+import tempfile
+
+import run
+import judge
+import lines
+import story
+
+checks = run.session.harness.Checks()
+BATCH_LINK = {"messaging.kafka.offset": 0, "messaging.message.body.size": 15,
+              "messaging.destination.partition.id": "1"}
+
+
+def verdict_on(told, skip=()):
+    with tempfile.TemporaryDirectory() as directory:
+        truth, otlp = (os.path.join(directory, name) for name in ("truth.jsonl", "otlp.json"))
+        with open(truth, "w") as f:
+            f.write(told.truth())
+        with open(otlp, "w") as f:
+            f.write(told.otlp())
+        read = lines.Lines(truth)
+        return read.complaints(), judge.Judge(read, judge.read_spans(otlp), skip)
+
+
+def put(label, field, value):
+    return lambda told: told.spans[label].__setitem__(field, value)
+
+
+def attribute(label, name, value):
+    return lambda told: told.spans[label]["attributes"].__setitem__(name, value)
+
+
+def bare_of(label, name):
+    return lambda told: told.spans[label]["attributes"].pop(name)
+
+
+def drop(label):
+    return lambda told: told.spans.pop(label)
+
+
+def double(label, **changed):
+    """Once more, with an id of its own unless told otherwise."""
+    return lambda told: told.doubles.append(
+        {**told.spans[label], "id": "%016x" % 0xdddd, **changed})
+
+
+def swap(field, one, other):
+    def change(told):
+        a, b = told.spans[one], told.spans[other]
+        a[field], b[field] = b[field], a[field]
+    return change
+
+
+def later(label, field, us):
+    def change(told):
+        told.spans[label][field] += us * story.US
+    return change
+
+
+def same_id(told):
+    told.doubles.append(dict(told.spans["took bare"]))
+
+
+def link_lost(told):
+    told.spans["batch"]["links"].pop(0)
+
+
+def link_to_other(told):
+    trace, _, attributes = told.spans["batch"]["links"][0]
+    told.spans["batch"]["links"][0] = trace, "%016x" % 0xabcd, attributes
+
+
+def link_other_offset(told):
+    told.spans["batch"]["links"][0][2]["messaging.kafka.offset"] = 5
+
+
+# what is changed: its name, the change, then what must be told: (missing, strangers, fields)
+CHANGES = (
+    ("a producer span is missing", drop("bare"), 1, 0, {"parent", "links"}),
+    ("a failed one is missing", drop("failed"), 1, 0, set()),
+    ("a consumer span is missing", drop("took headed"), 1, 0, set()),
+    ("the batch is missing", drop("batch"), 1, 0, set()),
+    ("a producer span is doubled", double("headed"), 0, 1, set()),
+    ("a consumer span is doubled", double("took bare"), 0, 1, set()),
+    ("one without a place is doubled", double("failed"), 0, 1, set()),
+    ("one is doubled, with its id", same_id, 0, 1, {"span id"}),
+    ("the batch is doubled", double("batch"), 0, 1, set()),
+    ("another name", put("bare", "name", "send u"), 0, 0, {"name"}),
+    ("another topic", attribute("failed", "messaging.destination.name", "u"), 0, 0,
+     {"messaging.destination.name"}),
+    ("another partition", attribute("bare", judge.PARTITION, "3"), 0, 0, {judge.PARTITION}),
+    ("another offset", attribute("took again", judge.OFFSET, 9), 0, 0, {judge.OFFSET}),
+    ("an offset where there is none", attribute("unacked", judge.OFFSET, 0), 0, 0,
+     {judge.OFFSET}),
+    ("no partition", bare_of("two", judge.PARTITION), 0, 0, {judge.PARTITION}),
+    ("another size", attribute("one", judge.SIZE, 1), 0, 0, {judge.SIZE}),
+    ("a size of a null value", attribute("null", judge.SIZE, 0), 0, 0, {judge.SIZE}),
+    ("no tombstone", bare_of("null", judge.TOMBSTONE), 0, 0, {judge.TOMBSTONE}),
+    ("a tombstone too many", attribute("took bare", judge.TOMBSTONE, True), 0, 0,
+     {judge.TOMBSTONE}),
+    ("another key", attribute("headed", judge.KEY, "kez"), 0, 0, {judge.KEY}),
+    ("a binary key as text", attribute("null", judge.KEY, "k?"), 0, 0, {judge.KEY}),
+    ("a key of a null key", attribute("bare", judge.KEY, ""), 0, 0, {judge.KEY}),
+    ("another client", attribute("bare", "messaging.client.id", "q"), 1, 1,
+     {"parent", "links"}),
+    ("another group", attribute("took again", judge.GROUP, "g"), 0, 0, {judge.GROUP}),
+    ("another error", attribute("failed", judge.ERROR, "MSG_TIMEOUT"), 0, 0, {judge.ERROR}),
+    ("an error that was none", attribute("bare", judge.ERROR, "FAIL"), 0, 0, {judge.ERROR}),
+    ("no error status", put("failed", "error", False), 0, 0, {"status"}),
+    ("an error status", put("bare", "error", True), 0, 0, {"status"}),
+    ("another persistence", attribute("unacked", judge.PERSISTED, "no"), 0, 0,
+     {judge.PERSISTED}),
+    ("a persistence too many", attribute("bare", judge.PERSISTED, "no"), 0, 0,
+     {judge.PERSISTED}),
+    ("a retry that was none", attribute("bare", judge.RETRIES, 1), 0, 0, {judge.RETRIES}),
+    ("no queue time", bare_of("bare", judge.QUEUE_US), 0, 0, {judge.QUEUE_US}),
+    ("another broker time", attribute("bare", judge.BROKER_US, 9000), 0, 0, {judge.BROKER_US}),
+    ("a producer in another trace", put("headed", "trace", "9" * 32), 0, 0, {"trace"}),
+    ("a producer with another id", put("headed", "id", "9" * 16), 0, 0, {"span id"}),
+    ("a producer with a parent", put("bare", "parent", "9" * 16), 0, 0, {"parent"}),
+    ("a consumer with another parent", put("took headed", "parent", "9" * 16), 0, 0, {"parent"}),
+    ("a consumer with another parent, by offset", put("took bare", "parent", "9" * 16), 0, 0,
+     {"parent"}),
+    ("a consumer without a parent", put("took again", "parent", ""), 0, 0, {"parent"}),
+    ("a consumer in another trace", put("took again", "trace", "9" * 32), 0, 0, {"trace"}),
+    ("a consumer without a link", put("took headed", "links", []), 0, 0, {"links"}),
+    ("two producers by offset trade places", swap("id", "bare", "one"), 0, 0,
+     {"parent", "links"}),
+    ("a batch with a parent", put("batch", "parent", "9" * 16), 0, 0, {"parent"}),
+    ("a batch of one less", attribute("batch", judge.COUNT, 1), 0, 0, {judge.COUNT}),
+    ("a batch without one link", link_lost, 0, 0, {"links"}),
+    ("a batch with a link to another", link_to_other, 0, 0, {"links"}),
+    ("a batch with a link of another offset", link_other_offset, 0, 0, {"links"}),
+    ("a start 60 ms off", later("took bare", "start", 60_000), 0, 0, {"start", "end"}),
+    ("an end 60 ms off", later("headed", "end", 60_000), 0, 0, {"end"}),
+)
+
+
+def main():
+    told = story.Story()
+    complaints, whole = verdict_on(told)
+    checks.check("the story's own truth is sound", complaints)
+    checks.check("a tracer that saw everything passes", whole.findings, "%d spans" % whole.matched)
+    checks.check("in full: recall, precision, times",
+                 (whole.recall, whole.precision, whole.median_us("start"),
+                  whole.median_us("end")) != (1.0, 1.0, 0.0, 0.0) and "%r" % vars(whole))
+    for name, change, missing, strangers, fields in CHANGES:
+        told = story.Story()
+        change(told)
+        _, j = verdict_on(told)
+        had = len(j.missing), len(j.strangers), set(j.wrong)
+        checks.check(name, had != (missing, strangers, fields) and "told as %s: %s" % (
+            had, j.findings), "%s" % (sorted(fields) or "missing or of nothing"))
+        if missing and j.recall == 1 or strangers and j.precision == 1:
+            checks.check(name + ": in the figures", "recall %s, precision %s" % (
+                j.recall, j.precision))
+    told = story.Story()
+    told.lines = [line for line in told.lines
+                  if line["role"] != "send" or line["size"] != 11]
+    checks.check("a truth with holes is refused", not verdict_on(told)[0] and "it was not")
+    return checks.end()
+
+
+sys.exit(main())
