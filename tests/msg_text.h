@@ -108,7 +108,46 @@ static inline size_t msg_text_kafka(char *line, size_t n, const struct msg *m)
 	if (k->key)
 		n += sprintf(line + n, " key=%.*s/%u", (int)k->key_captured,
 			     (const char *)k->key, k->key_len);
+	if (m->kind == MSG_KAFKA_DELIVERED)
+		n += sprintf(line + n, " size=%u status=%d retries=%u sent=%llu enqueued=%llu",
+			     k->value_len, k->status, k->retries, (unsigned long long)k->sent_ns,
+			     (unsigned long long)k->enqueued_ns);
 	return msg_text_context(line, n, &k->context);
+}
+
+static inline size_t msg_text_client(char *line, size_t n, const struct msg *m)
+{
+	n += sprintf(line + n, " handle=%llx/%llx", (unsigned long long)m->client.client,
+		     (unsigned long long)m->client.group_handle);
+	n = msg_text_put(line, n, "client", m->client.client_id);
+	n = msg_text_put(line, n, "cluster", m->client.cluster_id);
+	return msg_text_put(line, n, "group", m->client.group);
+}
+
+static inline size_t msg_text_commit(char *line, size_t n, const struct msg *m)
+{
+	const struct msg_commit *c = &m->commit;
+
+	n += sprintf(line + n, " handle=%llx %s err=%d %u/%u part=%d off=%lld/%d",
+		     (unsigned long long)c->client, c->phase == ASKED ? "asked" : "ended", c->err,
+		     c->index, c->count, c->partition, (long long)c->offset, c->partition_err);
+	return msg_text_put(line, n, "topic", c->topic);
+}
+
+static inline size_t msg_text_rebalance(char *line, size_t n, const struct msg *m)
+{
+	return n + sprintf(line + n, " handle=%llx %s %u",
+			   (unsigned long long)m->rebalance.group_handle,
+			   m->rebalance.is_assign ? "assign" : "revoke", m->rebalance.partitions);
+}
+
+static inline size_t msg_text_txn(char *line, size_t n, const struct msg *m)
+{
+	static const char *const ops[] = { "begin", "commit", "abort" };
+
+	return n + sprintf(line + n, " handle=%llx %s %s err=%d",
+			   (unsigned long long)m->txn.client, ops[m->txn.op],
+			   m->txn.phase == ASKED ? "asked" : "ended", m->txn.err);
 }
 
 static inline size_t msg_text_process(char *line, size_t n, const struct msg *m)
@@ -133,6 +172,12 @@ static inline void msg_text_next(void *ctx, const struct msg *m)
 		"delivered", "client", "commit", "rebalance", "txn", "refused", "fork", "exec",
 		"exit", "target",
 	};
+	static size_t (*const parts[])(char *line, size_t n, const struct msg *m) = {
+		msg_text_http, msg_text_http, msg_text_http, msg_text_http, msg_text_kafka,
+		msg_text_kafka, msg_text_kafka, msg_text_kafka, msg_text_kafka, msg_text_client,
+		msg_text_commit, msg_text_rebalance, msg_text_txn, msg_text_kafka,
+		msg_text_process, msg_text_process, msg_text_process, msg_text_process,
+	};
 	struct msg_text *t = ctx;
 	static char line[MSG_TEXT_LINE + 64];
 	size_t n = 0;
@@ -140,12 +185,7 @@ static inline void msg_text_next(void *ctx, const struct msg *m)
 	if (t->with_times)
 		n = sprintf(line, "%llu ", (unsigned long long)m->ts_ns);
 	n += sprintf(line + n, "%s", kinds[m->kind]);
-	if (m->kind <= MSG_HTTP_END)
-		n = msg_text_http(line, n, m);
-	else if (m->kind <= MSG_KAFKA_POLL)
-		n = msg_text_kafka(line, n, m);
-	else
-		n = msg_text_process(line, n, m);
+	n = parts[m->kind](line, n, m);
 	n = msg_text_attrs(line, n, m);
 	line[n++] = '\n';
 	msg_text_add(t, line, n);

@@ -37,5 +37,13 @@ int kafka_headers_next(struct kafka_headers *h, struct slice *ret_name, struct s
 int kafka_feed_message(struct decode *d, const struct wire_head *rec);	/* SEND, CONSUME */
 int kafka_feed_ack(struct decode *d, const struct wire_head *rec);
 int kafka_feed_poll(struct decode *d, const struct wire_head *rec);
+int kafka_feed_delivered(struct decode *d, const struct wire_head *rec);
+
+/* kafka_client.c */
+int kafka_feed_client(struct decode *d, const struct wire_head *rec);
+int kafka_feed_commit(struct decode *d, const struct wire_head *rec);
+int kafka_feed_rebalance(struct decode *d, const struct wire_head *rec);
+int kafka_feed_txn(struct decode *d, const struct wire_head *rec);
+int kafka_feed_refused(struct decode *d, const struct wire_head *rec);
 
 #endif

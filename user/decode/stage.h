@@ -29,6 +29,12 @@ void stage_send(struct decode *d, struct msg *m);
 void stage_labels(struct msg *m, const struct wire_head *rec, const struct wire_labels *labels);
 struct msg_label stage_label(const struct wire_label *label);
 
+/* Parts of a tail that are followed by zeros up to 8 bytes take so many. */
+static inline size_t stage_padded(size_t len)
+{
+	return (len + 7) & ~(size_t)7;
+}
+
 /* The next @len bytes of the tail as a string of d->strings; moves *tail on. */
 const char *stage_string(struct decode *d, struct slice *tail, size_t len);
 

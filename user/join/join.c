@@ -60,7 +60,8 @@ static const core_fn handlers[] = {
 
 void join_feed(struct join *j, const struct msg *m)
 {
-	handlers[m->kind](&j->core, m);
+	if (handlers[m->kind])
+		handlers[m->kind](&j->core, m);
 }
 
 static void count_evictions(struct core *c)
