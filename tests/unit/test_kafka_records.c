@@ -235,7 +235,7 @@ TEST(commits_that_lie_are_rejected)
 	check_text(&r, WIRE_KAFKA_COMMIT, NULL);
 }
 
-/* --- rebalances, transactions, refusals --------------------------------------------------------- */
+/* --- rebalances, transactions, refusals ------------------------------------------------------- */
 
 TEST(rebalances_and_transactions)
 {

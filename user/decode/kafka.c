@@ -152,7 +152,7 @@ int kafka_feed_poll(struct decode *d, const struct wire_head *rec)
 	return 0;
 }
 
-/* --- messages that are seen at their acknowledgement only --------------------------------------- */
+/* --- messages that are seen at their acknowledgement only ------------------------------------- */
 
 struct entry {
 	struct wire_kafka_entry head;
