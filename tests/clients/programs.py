@@ -1,0 +1,131 @@
+"""programs: the Kafka clients that are traced, and how each is built and called.
+
+A client is a row of CLIENTS. What it is called with is a Run: brokers, topic, number of messages, and
+eight hexadecimal digits with which its ids begin and which name its group. Message n of a run has
+the key "k<n>" and the value "value <n>".
+"""
+
+import collections
+import os
+import subprocess
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SCRIPTS = os.path.join(HERE, "../../scripts/backends/clients")
+DEBIAN_PYTHON = "/usr/bin/python3"
+KCAT = "/usr/bin/kcat"
+SPACED = "%p %o %k %h\\n"           # kcat's format of a line of the consumer
+KCAT_MESSAGES = 50                  # one kcat puts the same headers on all that it sends
+
+Run = collections.namedtuple("Run", "brokers topic count id directory")
+
+# name: in the figures' names
+# build: the script that builds it, of SCRIPTS; None: Debian's package is the client
+# commands(built, run): (producer's, consumer's) argument vectors
+# attach: "pid": the consumer runs already; "cmd": the tracer starts it; "exe": by its path
+# headers: "message": a context of its own in each message; "process": one for KCAT_MESSAGES
+#     messages; "none"
+# is_daemon: the producer does not end by itself
+# relay(built, run): a consumer that produces what it reads again, to <topic>-relayed
+Client = collections.namedtuple("Client", "name build commands attach headers is_daemon relay",
+                                defaults=("pid", "message", False, None))
+
+
+def traceparent(run_id, n):
+    return "00-%s%024x-%s%08x-01" % (run_id, n, run_id, n)
+
+
+def common(run):
+    """What the clients in this folder are called with."""
+    return [run.brokers, run.topic, str(run.count), run.id]
+
+
+def own(program, run):
+    return program + ["produce"] + common(run), program + ["consume"] + common(run)
+
+
+def python_client(python):
+    return [python, os.path.join(HERE, "python/client.py")]
+
+
+def node_client(modules):
+    return ["/usr/bin/env", "NODE_PATH=" + modules, "node", os.path.join(HERE, "node/client.js")]
+
+
+def go_client(directory, program="client"):
+    return [os.path.join(directory, program)]
+
+
+def write(run, name, lines):
+    path = os.path.join(run.directory, name)
+    with open(path, "w") as f:
+        f.writelines(line + "\n" for line in lines)
+    return path
+
+
+def kcat_produce(run):
+    """A shell script: kcat has no way to give each message headers of its own."""
+    script = []
+    for first in range(1, run.count + 1, KCAT_MESSAGES):
+        last = min(first + KCAT_MESSAGES - 1, run.count)
+        lines = write(run, "messages.%d" % first,
+                      ["k%d:value %d" % (n, n) for n in range(first, last + 1)])
+        script.append("%s -q -P -b %s -t %s -X client.id=maker -K : -H n=%d -H traceparent=%s <%s "
+                      "|| exit 1" % (KCAT, run.brokers, run.topic, first,
+                                     traceparent(run.id, first), lines))
+    return ["/bin/sh", write(run, "produce.sh", script)]
+
+
+def kcat_group(run, topic=None):
+    return [KCAT, "-q", "-b", run.brokers, "-X", "client.id=reader", "-X",
+            "auto.offset.reset=earliest", "-X", "session.timeout.ms=6000", "-c", str(run.count),
+            "-f", SPACED, "-G", run.id, topic or run.topic]
+
+
+def kcat_plain(run, topic=None):
+    """Without a group, by another of librdkafka's functions."""
+    return [KCAT, "-q", "-C", "-b", run.brokers, "-X", "client.id=reader", "-o", "beginning",
+            "-c", str(run.count), "-f", SPACED, "-t", topic or run.topic]
+
+
+RSYSLOG = """global(workDirectory="%(directory)s")
+module(load="imfile")
+module(load="omkafka")
+template(name="key" type="string" string="k%%msg%%")
+template(name="value" type="string" string="value %%msg%%")
+input(type="imfile" file="%(lines)s" tag="numbers")
+action(type="omkafka" broker=["%(brokers)s"] topic="%(topic)s" dynaKey="on" key="key"
+	template="value" confParam=["client.id=maker"])"""
+
+
+def rsyslog(root, run):
+    """Debian's daemon reads the numbers from a file; each line becomes a message."""
+    lines = write(run, "numbers", [str(n) for n in range(1, run.count + 1)])
+    config = write(run, "rsyslog.conf", [RSYSLOG % {
+        "directory": run.directory, "lines": lines, "brokers": run.brokers, "topic": run.topic}])
+    libraries = os.path.join(root, "usr/lib", os.uname().machine + "-linux-gnu")
+    return ["/usr/bin/env", "LD_LIBRARY_PATH=" + libraries, os.path.join(root, "usr/sbin/rsyslogd"),
+            "-n", "-i", os.path.join(run.directory, "rsyslog.pid"), "-f", config,
+            "-M", os.path.join(libraries, "rsyslog")]
+
+
+CLIENTS = [
+    Client("kcat", None, lambda _, run: (kcat_produce(run), kcat_group(run)), "cmd", "process"),
+    Client("python_debian", None,
+           lambda _, run: own(python_client(DEBIAN_PYTHON), run), "pid"),
+    Client("python_wheel", "python", lambda built, run: own(python_client(built), run), "cmd"),
+    Client("go", "go", lambda built, run: own(go_client(built), run), "cmd"),
+    Client("node", "node", lambda built, run: own(node_client(built), run), "pid"),
+    Client("omkafka", "omkafka", lambda built, run: (rsyslog(built, run), kcat_plain(run)), "pid",
+           "none", True),
+]
+
+
+def build(client):
+    """What its script made, a path; RuntimeError when that failed. The script tells on stderr."""
+    if not client.build:
+        return None
+    done = subprocess.run([os.path.join(SCRIPTS, client.build + ".sh")], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise RuntimeError("%s.sh ended with %d" % (client.build, done.returncode))
+    return done.stdout.strip()
