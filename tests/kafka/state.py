@@ -12,4 +12,8 @@ NOT_YET = frozenset({
     judge.QUEUE_US,
     judge.BROKER_US,
     judge.LARGE_HEADERS,
+    "end of read-cb",           # rd_kafka_queue_poll_callback is not probed
+    "end of read-batchqueue",   # the wheels' 2.0.2 to 2.3.0 have no cheap site at its start,
+    "end of read-event",        # nor has sid's 2.14.2 of rd_kafka_queue_poll
+    "end of read-eventarray",
 })
