@@ -169,7 +169,7 @@ static void take_events(struct producer *p, int timeout_ms)
 
 static void serve(struct producer *p)
 {
-	/* Not rd_kafka_poll() of a client that has events: 1.0 then calls a callback that is none. */
+	/* rd_kafka_poll() of a client that has events makes 1.0 call a callback that is none. */
 	if (p->queue)
 		take_events(p, 0);
 	else
