@@ -4,6 +4,7 @@
  * on standard input, so that a tracer can be attached; then a line a scenario.
  *
  * Usage: exerciser LIBRARY BROKERS [--plugin FILE] [--messages N] [--only PREFIX]
+ *                  [--bare send|GROUP]
  */
 #include "exerciser.h"
 
@@ -109,6 +110,7 @@ static int options_parse(struct exercise *ret, int argc, char **argv)
 		{ "plugin",   required_argument, NULL, 'p' },
 		{ "messages", required_argument, NULL, 'n' },
 		{ "only",     required_argument, NULL, 'o' },
+		{ "bare",     required_argument, NULL, 'b' },
 		{ 0 },
 	};
 	int c;
@@ -124,6 +126,8 @@ static int options_parse(struct exercise *ret, int argc, char **argv)
 			ret->messages = atoi(optarg);
 		else if (c == 'o')
 			ret->only = optarg;
+		else if (c == 'b')
+			ret->bare = optarg;
 		else
 			return -1;
 	}
@@ -138,7 +142,7 @@ int main(int argc, char **argv)
 
 	if (options_parse(&ex, argc, argv)) {
 		fprintf(stderr, "usage: exerciser LIBRARY BROKERS [--plugin FILE] [--messages N]"
-			" [--only PREFIX]\n");
+			" [--only PREFIX] [--bare send|GROUP]\n");
 		return 2;
 	}
 	if (library_open(argv[optind]))
@@ -150,8 +154,14 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	if (!fgets(line, sizeof(line), stdin))
 		return 1;
-	produce_all(&ex);
-	consume_all(&ex);
+	if (!ex.bare) {
+		produce_all(&ex);
+		consume_all(&ex);
+	} else if (!strcmp(ex.bare, "send")) {
+		bare_send(&ex);
+	} else {
+		bare_read(&ex, ex.bare);
+	}
 	told("done", "done", 0);
 	return 0;
 }

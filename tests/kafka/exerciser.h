@@ -18,6 +18,7 @@ struct exercise {
 	const char *brokers;
 	const char *plugin;	/* NULL: none */
 	const char *only;	/* NULL: all; else what a scenario's name begins with */
+	const char *bare;	/* NULL: all scenarios; "send", or the group that reads */
 	int messages;		/* a scenario */
 };
 
@@ -63,6 +64,10 @@ bool is_wanted(const struct exercise *ex, const char *name);
 
 void produce_all(const struct exercise *ex);
 void consume_all(const struct exercise *ex);
+
+/* Instead of these: many messages without headers. */
+void bare_send(const struct exercise *ex);
+void bare_read(const struct exercise *ex, const char *group);
 
 #define FEED "feed"		/* the topic that the consumers read, made by produce_all() */
 

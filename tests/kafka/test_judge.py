@@ -2,6 +2,7 @@
 """kafka-judge: proves that judge.py tells whatever is broken: a tracer that saw everything passes,
 and with any one thing changed it does not, under the right name. No root, no tracer, no Kafka."""
 
+import collections
 import os
 import sys
 import tempfile
@@ -10,6 +11,7 @@ import run
 import judge
 import lines
 import story
+import test_noheader
 
 checks = run.session.harness.Checks()
 BATCH_LINK = {"messaging.kafka.offset": 0, "messaging.message.body.size": 15,
@@ -142,7 +144,40 @@ CHANGES = (
 )
 
 
+def check_joins():
+    """kafka-noheader's own counting: (joins, wrong, missing) of two messages and two groups."""
+    places = {(0, 0): 0, (1, 0): 1}
+    a, b = ("1" * 32, "a" * 16), ("2" * 32, "b" * 16)
+
+    def sums(change):
+        producers = collections.defaultdict(list, {0: [a], 1: [b]})
+        consumers = collections.defaultdict(list, {
+            (group, partition, 0): [[producer]] for group in test_noheader.GROUPS
+            for partition, producer in ((0, a), (1, b))})
+        change(producers, consumers)
+        return test_noheader.count(places, producers, consumers)[0]
+
+    for name, change, wanted in (
+            ("joins: all of them", lambda p, c: None, (4, 0, 0)),
+            ("joins: one to the other's", lambda p, c: c.update({("along", 0, 0): [[b]]}),
+             (3, 1, 0)),
+            ("joins: one without a link", lambda p, c: c.update({("after", 0, 0): [[]]}),
+             (3, 0, 1)),
+            ("joins: one with two links", lambda p, c: c.update({("after", 0, 0): [[a, b]]}),
+             (3, 1, 0)),
+            ("joins: a consumer span is missing", lambda p, c: c.pop(("along", 1, 0)), (3, 0, 1)),
+            ("joins: a consumer span is doubled", lambda p, c: c[("along", 1, 0)].append([b]),
+             (3, 1, 0)),
+            ("joins: a producer span is missing", lambda p, c: p.pop(0), (2, 0, 2)),
+            ("joins: a producer span is doubled", lambda p, c: p[0].append(b), (2, 2, 0)),
+            ("joins: a span of no message", lambda p, c: c.update({("after", 3, 9): [[a]]}),
+             (4, 1, 0))):
+        had = sums(change)
+        checks.check(name, had != wanted and "%s, not %s" % (had, wanted), had)
+
+
 def main():
+    check_joins()
     told = story.Story()
     complaints, whole = verdict_on(told)
     checks.check("the story's own truth is sound", complaints)
