@@ -20,39 +20,44 @@ Run = collections.namedtuple("Run", "brokers topic count id directory")
 
 # name: in the figures' names
 # build: the script that builds it, of SCRIPTS; None: Debian's package is the client
-# commands(built, run): (producer's, consumer's) argument vectors
+# program(built): what calls a program of this folder; None: commands is another's
+# commands(built, run): (producer's, consumer's) argument vectors, where program does not say them
+# verb: how the program consumes
 # attach: "pid": the consumer runs already; "cmd": the tracer starts it; "exe": by its path
 # headers: "message": a context of its own in each message; "process": one for KCAT_MESSAGES
 #     messages; "none"
 # is_daemon: the producer does not end by itself
-# relay(built, run): a consumer that produces what it reads again, to <topic>-relayed
-Client = collections.namedtuple("Client", "name build commands attach headers is_daemon relay",
-                                defaults=("pid", "message", False, None))
+# relay: how its program sends on what it reads, in words; None: that is not tried
+Client = collections.namedtuple(
+    "Client", "name build program commands verb attach headers is_daemon relay",
+    defaults=(None, None, None, "consume", "pid", "message", False, None))
 
 
 def traceparent(run_id, n):
     return "00-%s%024x-%s%08x-01" % (run_id, n, run_id, n)
 
 
-def common(run):
-    """What the clients in this folder are called with."""
-    return [run.brokers, run.topic, str(run.count), run.id]
+def call(client, built, verb, run):
+    return client.program(built) + [verb, run.brokers, run.topic, str(run.count), run.id]
 
 
-def own(program, run):
-    return program + ["produce"] + common(run), program + ["consume"] + common(run)
+def commands(client, built, run):
+    """Argument vectors of the producer and of the consumer."""
+    if client.commands:
+        return client.commands(built, run)
+    return call(client, built, "produce", run), call(client, built, client.verb, run)
 
 
 def python_client(python):
-    return [python, os.path.join(HERE, "python/client.py")]
+    return [python or DEBIAN_PYTHON, os.path.join(HERE, "python/client.py")]
 
 
 def node_client(modules):
     return ["/usr/bin/env", "NODE_PATH=" + modules, "node", os.path.join(HERE, "node/client.js")]
 
 
-def go_client(directory, program="client"):
-    return [os.path.join(directory, program)]
+def go_client(directory):
+    return [os.path.join(directory, "client")]
 
 
 def write(run, name, lines):
@@ -109,14 +114,18 @@ def rsyslog(root, run):
 
 
 CLIENTS = [
-    Client("kcat", None, lambda _, run: (kcat_produce(run), kcat_group(run)), "cmd", "process"),
-    Client("python_debian", None,
-           lambda _, run: own(python_client(DEBIAN_PYTHON), run), "pid"),
-    Client("python_wheel", "python", lambda built, run: own(python_client(built), run), "cmd"),
-    Client("go", "go", lambda built, run: own(go_client(built), run), "cmd"),
-    Client("node", "node", lambda built, run: own(node_client(built), run), "pid"),
-    Client("omkafka", "omkafka", lambda built, run: (rsyslog(built, run), kcat_plain(run)), "pid",
-           "none", True),
+    Client("kcat", commands=lambda _, run: (kcat_produce(run), kcat_group(run)), attach="cmd",
+           headers="process"),
+    Client("python_debian", program=python_client),
+    Client("python_wheel", "python", python_client, attach="cmd",
+           relay="read and sent again by one thread"),
+    Client("python_batches", "python", python_client, verb="consume-batches"),
+    Client("go", "go", go_client, attach="cmd"),
+    Client("node", "node", node_client, relay="read by a thread of the library's, sent again by "
+           "the one that runs JavaScript"),
+    Client("omkafka", "omkafka", commands=lambda built, run: (rsyslog(built, run),
+                                                              kcat_plain(run)),
+           headers="none", is_daemon=True),
 ]
 
 

@@ -60,7 +60,7 @@ class Pair:
     def __init__(self, client, built, run):
         self.client = client
         self.run = run
-        self.producing, self.consuming = client.commands(built, run)
+        self.producing, self.consuming = programs.commands(client, built, run)
         self.output = os.path.join(run.directory, "consumed")
         self.producer = self.consumer = None
 
@@ -252,13 +252,13 @@ def collect(command, directory):
 
 
 def run_relay(client, built, count, directory, figures):
-    """Reads in one thread of control, produces in others: none of what they send may get another
-    message for its parent, for the system's thread says nothing here."""
+    """A client that sends again what it reads: nothing of that may get another message for its
+    parent, whatever threads of the system have to do with it."""
     with Broker("t-" + client.name, "t-%s-relayed" % client.name) as brokers:
         run = new_run(brokers, client, count, directory)
-        subprocess.run(client.commands(built, run)[0], check=True, timeout=DONE_S)
+        subprocess.run(programs.call(client, built, "produce", run), check=True, timeout=DONE_S)
         traced = Traced(client, built, run)
-        traced.pair.producing = client.relay(built, run)
+        traced.pair.producing = programs.call(client, built, "relay", run)
         try:
             traced.pair.start_producer()
             traced.start("--pid", str(traced.pair.producer.pid))
@@ -275,7 +275,7 @@ def run_relay(client, built, count, directory, figures):
     checks.check(client.name + ": the relay ends well", code != 0 and "with %s" % code)
     seen, right, wrong = joins.relayed(truth, copies, joins.read_spans(traced.spans_file),
                                        run.topic)
-    how = "read by one goroutine, sent again without headers by 8 others"
+    how = client.relay + ", without headers"
     figures.add("kafka.clients.%s.relay_seen" % client.name, seen, "spans", "== %d" % count, how)
     figures.add("kafka.clients.%s.relay_wrong_parents" % client.name, len(wrong), "spans", "== 0",
                 how + "; %d have the right parent, the others none" % right, wrong)
