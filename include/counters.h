@@ -70,6 +70,8 @@
 	  "spans whose evidence named two parents: the better one won") \
 	X(JOIN_STALE, "join.stale_label", "labels of work that had ended: no parent claimed") \
 	X(JOIN_KEYS_EVICTED, "join.keys_evicted", "join keys forgotten to stay within memory") \
+	X(LINKS_DROPPED, "join.links_dropped", \
+	  "links of batches left out: too many messages in one, or in all") \
 	X(LATE_SPANS, "join.late_spans", "spans that came after their trace had been sent")
 
 #define COUNTER_ID(id, name, sentence) id,

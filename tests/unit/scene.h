@@ -266,6 +266,7 @@ static inline struct msg kafka(enum msg_kind kind, const struct who *w, const ch
 	m.kafka = (struct msg_kafka){
 		.client = 0xc11e, .topic = topic, .client_id = "rdkafka#producer-1", .key = key,
 		.partition = -1, .offset = -1001, .timestamp_ms = -1, .value_len = 100,
+		.high = -1001,
 	};
 	if (key)
 		m.kafka.key_captured = m.kafka.key_len = strlen(key);
@@ -287,6 +288,7 @@ static inline struct msg acked(const struct who *w, uint64_t object, int32_t par
 {
 	struct msg m = kafka(MSG_KAFKA_ACK, w, NULL, NULL);
 
+	m.kafka.status = 2;
 	m.kafka.msg = object;
 	m.kafka.partition = partition;
 	m.kafka.offset = offset;

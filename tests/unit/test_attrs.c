@@ -77,6 +77,25 @@ TEST(copies_own_their_strings)
 	attrs_done(&b);
 }
 
+TEST(a_removed_pair_leaves_the_others_in_order)
+{
+	struct attrs a = { 0 };
+
+	attrs_set_str(&a, "a", "1");
+	attrs_set_str(&a, "b", "2");
+	attrs_set_int(&a, "c", 3);
+	attrs_remove(&a, "none");
+	attrs_remove(&a, "b");
+	check_eq(a.count, 2, "count");
+	check_str(a.list[0].key, "a", "first");
+	check_str(a.list[1].key, "c", "last");
+	attrs_remove(&a, "c");
+	attrs_remove(&a, "a");
+	check_eq(a.count, 0, "empty");
+	attrs_done(&a);
+}
+
 RUN_TESTS(cmocka_unit_test(utf8_is_made_valid),
 	  cmocka_unit_test(a_key_set_twice_keeps_the_last_value),
-	  cmocka_unit_test(the_list_is_bounded), cmocka_unit_test(copies_own_their_strings))
+	  cmocka_unit_test(the_list_is_bounded), cmocka_unit_test(copies_own_their_strings),
+	  cmocka_unit_test(a_removed_pair_leaves_the_others_in_order))

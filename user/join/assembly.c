@@ -9,6 +9,7 @@
 
 #include "join/assembly_impl.h"
 #include "join/limits.h"
+#include "join/links.h"
 #include "join/span_make.h"
 
 int assemblies_new(struct assemblies **ret, const struct assemblies_opts *opts,
@@ -62,6 +63,8 @@ void node_drop_evidence(struct assemblies *as, struct node *n)
 	for (i = 0; i < n->link_count; i++)
 		assembly_put(n->links[i]);
 	n->link_count = 0;
+	links_put(as, n->messages);
+	n->messages = NULL;
 	node_put(as, n->contradicted);
 	n->contradicted = NULL;
 }

@@ -21,11 +21,12 @@
 #include "util/count.h"
 
 #define NODE_CANDIDATES_MAX 6
-#define NODE_LINKS_MAX 8
+#define NODE_LINKS_MAX 8	/* to other traces' roots; links to messages are in links.h */
 #define NODE_ATTEMPTS_MAX 8
 #define NODE_IDENTITIES_MAX 4
 
 struct assembly;
+struct links;
 
 struct candidate {
 	enum evidence evidence;
@@ -60,6 +61,7 @@ struct node {
 	unsigned int candidate_count;
 	struct assembly *links[NODE_LINKS_MAX];	/* to the roots of these */
 	unsigned int link_count;
+	struct links *messages;		/* counted; NULL: each one's producer is a candidate */
 	struct node *contradicted;	/* parent that another trace's id ruled out */
 	const char *root_reason;	/* static: why no parent was found */
 	struct attempt attempts[NODE_ATTEMPTS_MAX];

@@ -8,6 +8,7 @@
 #include <utlist.h>
 
 #include "join/assembly_impl.h"
+#include "join/links.h"
 #include "join/span_make.h"
 
 static const enum counter evidence_counters[EVIDENCE_MAX] = {
@@ -102,6 +103,8 @@ static void emit_links(struct assemblies *as, struct node *n)
 		else if (!c->node && n->is_consumer)
 			span_add_link(s, node_assembly(n)->trace_id, c->span_id, NULL);
 	}
+	if (n->messages)
+		links_emit(as, n->messages, n);
 	if (n->contradicted)
 		emit_link_to_node(as, s, n->contradicted);
 	for (i = 0; i < n->link_count; i++) {

@@ -27,10 +27,12 @@ int join_new(struct join **ret, const struct join_opts *opts, trace_next_fn next
 	j->core.counters = opts->counters;
 	j->core.wall_offset_ns = opts->wall_offset_ns;
 	j->core.host_name = opts->host_name;
+	j->core.kafka = opts->kafka;
 	core_http_init(&j->core);
-	core_kafka_init(&j->core);
 	core_process_init(&j->core);
-	err = assemblies_new(&j->core.as, &as_opts, next, ctx);
+	err = core_kafka_init(&j->core);
+	if (!err)
+		err = assemblies_new(&j->core.as, &as_opts, next, ctx);
 	if (!err)
 		err = identity_new(&j->core.identity, j->core.as, opts->counters);
 	if (err) {
@@ -52,6 +54,12 @@ static const core_fn handlers[] = {
 	[MSG_KAFKA_ACK] = core_kafka_ack,
 	[MSG_KAFKA_CONSUME] = core_kafka_consume,
 	[MSG_KAFKA_POLL] = core_kafka_poll,
+	[MSG_KAFKA_DELIVERED] = core_kafka_delivered,
+	[MSG_KAFKA_CLIENT] = core_kafka_client,
+	[MSG_KAFKA_COMMIT] = core_kafka_commit,
+	[MSG_KAFKA_REBALANCE] = core_kafka_rebalance,
+	[MSG_KAFKA_TXN] = core_kafka_txn,
+	[MSG_KAFKA_REFUSED] = core_kafka_refused,
 	[MSG_PROC_FORK] = core_process_fork,
 	[MSG_PROC_EXEC] = core_process_exec,
 	[MSG_PROC_EXIT] = core_process_exit,
@@ -60,15 +68,15 @@ static const core_fn handlers[] = {
 
 void join_feed(struct join *j, const struct msg *m)
 {
-	if (handlers[m->kind])
-		handlers[m->kind](&j->core, m);
+	j->core.now_ns = m->ts_ns;
+	handlers[m->kind](&j->core, m);
 }
 
 static void count_evictions(struct core *c)
 {
 	c->counters->value[JOIN_KEYS_EVICTED] =
-		c->sequences.evicted + c->offsets.evicted + c->pods.evicted +
-		identity_evicted(c->identity) + c->given_up;
+		c->sequences.evicted + c->offsets.evicted + c->highs.evicted +
+		c->clients.evicted + c->pods.evicted + identity_evicted(c->identity) + c->given_up;
 }
 
 void join_tick(struct join *j, uint64_t now_ns)
@@ -79,6 +87,7 @@ void join_tick(struct join *j, uint64_t now_ns)
 
 void join_flush(struct join *j, uint64_t now_ns)
 {
+	core_kafka_flush(&j->core);
 	assemblies_flush(j->core.as, now_ns);
 	count_evictions(&j->core);
 }

@@ -41,6 +41,10 @@ struct node *core_find_activity(struct core *c, struct node *n, const struct msg
 		n->root_reason = l->has_task ? "its task has no label" : "an event loop's thread";
 		return NULL;
 	}
+	if (l->thread.kind == LABEL_OF_KAFKA && core_process_is_threadless(c, m->tgid)) {
+		n->root_reason = "the threads of its runtime do not carry work";
+		return NULL;
+	}
 	activity = resolve(c, n, m, &l->thread);
 	if (activity)
 		node_add_candidate(n, EVIDENCE_THREAD, activity);

@@ -20,6 +20,7 @@ struct process {
 	UT_hash_handle hh;
 	uint32_t tgid, parent_tgid;
 	uint64_t start_ns;		/* 0: not known */
+	bool is_threadless;
 	struct resource *resource;	/* counted */
 	struct node *execution;		/* counted; NULL: not part of a trace */
 };
@@ -147,6 +148,24 @@ static void set_if(struct attrs *a, const char *key, const char *value)
 		attrs_set_str(a, key, value);
 }
 
+static bool is_threadless(const char *runtime)
+{
+	static const char *const runtimes[] = { "go", "nodejs", "rust" };
+	size_t i;
+
+	for (i = 0; i < sizeof(runtimes) / sizeof(*runtimes); i++)
+		if (!strcmp(runtime, runtimes[i]))
+			return true;
+	return false;
+}
+
+bool core_process_is_threadless(struct core *c, uint32_t tgid)
+{
+	struct process *p = process_find(c, tgid);
+
+	return p && p->is_threadless;
+}
+
 static void describe(struct process *p, const struct msg_process *mp)
 {
 	struct attrs *a = &p->resource->attrs;
@@ -158,6 +177,8 @@ static void describe(struct process *p, const struct msg_process *mp)
 	set_if(a, "container.id", mp->container_id);
 	set_if(a, "k8s.pod.uid", mp->pod_uid);
 	set_if(a, "telemetry.sdk.language", mp->runtime);
+	if (mp->runtime && *mp->runtime)
+		p->is_threadless = is_threadless(mp->runtime);
 	if (mp->parent_tgid) {
 		p->parent_tgid = mp->parent_tgid;
 		attrs_set_int(a, "process.parent_pid", mp->parent_tgid);

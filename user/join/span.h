@@ -11,7 +11,7 @@
 
 #include "util/attrs.h"
 
-#define SPAN_LINKS_MAX 128	/* as OTEL_SPAN_LINK_COUNT_LIMIT's default */
+#define SPAN_LINKS_MAX 1024	/* one a message of a batch */
 #define SPAN_EVENTS_MAX 128
 
 /* numbers as in the OTLP protocol */
@@ -66,8 +66,10 @@ struct span {
 	struct attrs attrs;
 	struct span_event *events;
 	size_t event_count;
+	size_t dropped_events;
 	struct span_link *links;
 	size_t link_count;
+	size_t dropped_links;		/* beyond SPAN_LINKS_MAX, or without memory */
 	enum span_status status;
 	enum evidence evidence;
 	const char *scope;	/* static: probe family, "http", "kafka", "process" */

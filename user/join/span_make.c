@@ -44,18 +44,34 @@ void span_free(struct span *s)
 int span_add_link(struct span *s, const uint8_t trace_id[16], const uint8_t span_id[8],
 		  struct span_link **ret)
 {
-	struct span_link *links;
 	size_t i;
 
 	for (i = 0; i < s->link_count; i++)
 		if (!memcmp(s->links[i].span_id, span_id, 8) &&
 		    !memcmp(s->links[i].trace_id, trace_id, 16))
 			return 0;
-	if (s->link_count >= SPAN_LINKS_MAX)
-		return -E2BIG;
-	links = realloc(s->links, (s->link_count + 1) * sizeof(*links));
-	if (!links)
-		return -ENOMEM;
+	return span_append_link(s, trace_id, span_id, ret);
+}
+
+/* Room grows by doubling: a full list's count is a power of two. */
+static void *grow(void *list, size_t count, size_t size)
+{
+	if (count & (count - 1))
+		return list;
+	return realloc(list, (count ? 2 * count : 1) * size);
+}
+
+int span_append_link(struct span *s, const uint8_t trace_id[16], const uint8_t span_id[8],
+		     struct span_link **ret)
+{
+	struct span_link *links = NULL;
+
+	if (s->link_count < SPAN_LINKS_MAX)
+		links = grow(s->links, s->link_count, sizeof(*links));
+	if (!links) {
+		s->dropped_links++;
+		return s->link_count < SPAN_LINKS_MAX ? -ENOMEM : -E2BIG;
+	}
 	s->links = links;
 	links += s->link_count++;
 	memset(links, 0, sizeof(*links));
@@ -70,8 +86,10 @@ int span_add_event(struct span *s, uint64_t ts_ns, const char *name, struct span
 {
 	struct span_event *events;
 
-	if (s->event_count >= SPAN_EVENTS_MAX)
+	if (s->event_count >= SPAN_EVENTS_MAX) {
+		s->dropped_events++;
 		return -E2BIG;
+	}
 	events = realloc(s->events, (s->event_count + 1) * sizeof(*events));
 	if (!events)
 		return -ENOMEM;

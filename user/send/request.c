@@ -205,9 +205,11 @@ static void build_span(struct builder *b, PB_SPAN *to, const struct span *sp)
 	to->end_time_unix_nano = sp->end_ns > sp->start_ns ? sp->end_ns : sp->start_ns;
 	to->n_attributes = build_attrs(b, &to->attributes, sp->attrs.list, sp->attrs.count);
 	build_status(b, to, sp);
+	to->dropped_events_count = sp->dropped_events;
+	to->dropped_links_count = sp->dropped_links;
 	if (b->opts->is_bare) {
-		to->dropped_events_count = sp->event_count;
-		to->dropped_links_count = sp->link_count;
+		to->dropped_events_count += sp->event_count;
+		to->dropped_links_count += sp->link_count;
 		return;
 	}
 	build_events(b, to, sp);

@@ -111,6 +111,19 @@ int attrs_set_double(struct attrs *a, const char *key, double value)
 	return attrs_put(a, key, (struct attr){ .type = ATTR_DOUBLE, .real = value });
 }
 
+void attrs_remove(struct attrs *a, const char *key)
+{
+	struct attr *at = (struct attr *)attrs_get(a, key);
+
+	if (!at)
+		return;
+	free(at->key);
+	if (at->type == ATTR_STR)
+		free(at->str);
+	a->count--;
+	memmove(at, at + 1, (a->list + a->count - at) * sizeof(*at));
+}
+
 int attrs_copy(struct attrs *to, const struct attrs *from)
 {
 	size_t i;

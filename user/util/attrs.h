@@ -41,6 +41,7 @@ int attrs_set_strn(struct attrs *a, const char *key, const void *value, size_t l
 int attrs_set_int(struct attrs *a, const char *key, int64_t value);
 int attrs_set_bool(struct attrs *a, const char *key, bool value);
 int attrs_set_double(struct attrs *a, const char *key, double value);
+void attrs_remove(struct attrs *a, const char *key);	/* nothing where it is not there */
 int attrs_copy(struct attrs *to, const struct attrs *from);	/* adds or replaces each pair */
 
 const struct attr *attrs_get(const struct attrs *a, const char *key);	/* NULL: not there */
