@@ -55,13 +55,19 @@ static inline void scene_keep(struct scene *s, const struct span *from, bool is_
 	to->span.name = strdup(from->name);
 	to->span.tracestate = from->tracestate ? strdup(from->tracestate) : NULL;
 	to->span.resource = NULL;
-	to->span.events = NULL;
+	to->span.events = calloc(from->event_count + 1, sizeof(*from->events));
+	for (i = 0; i < from->event_count; i++) {
+		to->span.events[i] = (struct span_event){ .ts_ns = from->events[i].ts_ns };
+		to->span.events[i].name = strdup(from->events[i].name);
+		attrs_copy(&to->span.events[i].attrs, &from->events[i].attrs);
+	}
 	to->span.attrs = (struct attrs){ 0 };
 	attrs_copy(&to->span.attrs, &from->attrs);
 	to->span.links = calloc(from->link_count + 1, sizeof(*from->links));
 	for (i = 0; i < from->link_count; i++) {
 		memcpy(to->span.links[i].trace_id, from->links[i].trace_id, 16);
 		memcpy(to->span.links[i].span_id, from->links[i].span_id, 8);
+		attrs_copy(&to->span.links[i].attrs, &from->links[i].attrs);
 	}
 	to->service = strdup(from->resource->service);
 	to->is_late = is_late;
@@ -81,18 +87,24 @@ static inline void scene_next(void *ctx, const struct trace *t)
 	s->batches++;
 }
 
-static inline void scene_init_key(struct scene *s, uint8_t key)
+static inline void scene_init_with(struct scene *s, uint8_t key, struct join_kafka_opts kafka)
 {
 	static const char *const spread[] = { "execution.id", "user.id", NULL };
 	struct join_opts opts = {
 		.wall_offset_ns = SCENE_WALL_NS, .linger_ns = SCENE_LINGER_NS,
 		.host_name = "host", .spread = spread, .counters = &s->counters,
+		.kafka = kafka,
 	};
 
 	memset(s, 0, sizeof(*s));
 	memset(opts.ids.key, key, sizeof(opts.ids.key));
 	s->now = SCENE_START_NS;
 	assert_int_equal(join_new(&s->join, &opts, scene_next, s), 0);
+}
+
+static inline void scene_init_key(struct scene *s, uint8_t key)
+{
+	scene_init_with(s, key, (struct join_kafka_opts){ 0 });
 }
 
 static inline void scene_init(struct scene *s)
@@ -136,10 +148,17 @@ static inline void scene_flush(struct scene *s)
 
 static inline void scene_done(struct scene *s)
 {
-	size_t i;
+	size_t i, k;
 
 	join_free(s->join);
 	for (i = 0; i < s->count; i++) {
+		for (k = 0; k < s->seen[i].span.link_count; k++)
+			attrs_done(&s->seen[i].span.links[k].attrs);
+		for (k = 0; k < s->seen[i].span.event_count; k++) {
+			free(s->seen[i].span.events[k].name);
+			attrs_done(&s->seen[i].span.events[k].attrs);
+		}
+		free(s->seen[i].span.events);
 		free(s->seen[i].span.name);
 		free(s->seen[i].span.tracestate);
 		free(s->seen[i].span.links);
@@ -295,6 +314,32 @@ static inline struct msg acked(const struct who *w, uint64_t object, int32_t par
 	return m;
 }
 
+/* The same, seen at the acknowledgement only: light mode. */
+static inline struct msg delivered(const struct who *w, uint64_t object, const char *topic,
+				   const char *key, int64_t offset)
+{
+	struct msg m = kafka(MSG_KAFKA_DELIVERED, w, topic, key);
+
+	m.kafka.status = 2;
+	m.kafka.msg = object;
+	m.kafka.partition = 0;
+	m.kafka.offset = offset;
+	return m;
+}
+
+/* What is known of the handle that kafka() gives its messages; NULL: not known. */
+static inline struct msg client(const struct who *w, const char *cluster, const char *group)
+{
+	struct msg m = message(MSG_KAFKA_CLIENT, w);
+
+	m.client.client = 0xc11e;
+	m.client.group_handle = 0x6e0;
+	m.client.client_id = "rdkafka#producer-1";
+	m.client.cluster_id = cluster;
+	m.client.group = group;
+	return m;
+}
+
 static inline struct msg consumed(const struct who *w, const char *topic, const char *key,
 				  int32_t partition, int64_t offset)
 {
@@ -442,6 +487,26 @@ static inline void check_root(const struct scene *s, const char *tag)
 	check(!root->span.has_parent, tag);
 	check_eq(root->span.evidence, EVIDENCE_NONE, tag);
 	check(attrs_get_str(&root->span.attrs, "spanstitch.parent.reason"), tag);
+}
+
+static inline const char *str_of(const struct seen *sn, const char *key)
+{
+	return attrs_get_str(&sn->span.attrs, key);
+}
+
+/* The one span of the name. */
+static inline const struct seen *span_named(const struct scene *s, const char *name)
+{
+	const struct seen *found = NULL;
+	size_t i;
+
+	for (i = 0; i < s->count; i++)
+		if (!strcmp(s->seen[i].span.name, name)) {
+			check(!found, name);
+			found = &s->seen[i];
+		}
+	check(found, name);
+	return found;
 }
 
 static inline size_t scene_traces(const struct scene *s)
