@@ -311,7 +311,7 @@ TEST(a_callback_ends_when_the_next_message_comes)
 	scene_done(&s);
 }
 
-/* --- runtimes whose threads carry no work ------------------------------------------------------- */
+/* --- runtimes whose threads carry no work ----------------------------------------------------- */
 
 static void runs(struct scene *s, const struct who *w, const char *runtime)
 {

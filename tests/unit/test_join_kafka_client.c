@@ -4,7 +4,7 @@
 static const struct who producer = { 100, 100, 1 }, broker = { 100, 109, 1 };
 static const struct who consumer = { 200, 200, 2 };
 
-/* --- acknowledgements --------------------------------------------------------------------------- */
+/* --- acknowledgements ------------------------------------------------------------------------- */
 
 TEST(an_acknowledgement_gives_its_attributes)
 {
@@ -84,7 +84,7 @@ TEST(keys_are_shown_where_asked_for)
 	}
 }
 
-/* --- light mode --------------------------------------------------------------------------------- */
+/* --- light mode ------------------------------------------------------------------------------- */
 
 TEST(a_delivery_is_a_whole_span)
 {
@@ -195,7 +195,7 @@ TEST(a_refusal_is_a_span_without_length)
 	scene_done(&s);
 }
 
-/* --- clients ------------------------------------------------------------------------------------ */
+/* --- clients ---------------------------------------------------------------------------------- */
 
 TEST(facts_that_come_late_are_said_at_the_end)
 {
@@ -235,7 +235,7 @@ TEST(a_handle_with_another_name_is_another_client)
 	scene_done(&s);
 }
 
-/* --- commits ------------------------------------------------------------------------------------ */
+/* --- commits ---------------------------------------------------------------------------------- */
 
 static struct msg commit(enum phase phase, unsigned int index, unsigned int count,
 			 int32_t partition, int64_t offset)
@@ -353,7 +353,7 @@ TEST(a_commit_without_a_result_ends_with_its_process)
 	scene_done(&s);
 }
 
-/* --- rebalances, transactions --------------------------------------------------------------------- */
+/* --- rebalances, transactions ----------------------------------------------------------------- */
 
 static struct msg rebalance(uint64_t group_handle, bool is_assign, unsigned int partitions)
 {
