@@ -1,7 +1,8 @@
 /*
  * exerciser: drives every produce and consume function of the librdkafka that it is given, in ways
  * that a tracer must follow. Says "ready VERSION" once the library is loaded, then waits for a line
- * on standard input, so that a tracer can be attached; then a line a scenario.
+ * on standard input, so that a tracer can be attached; then a line a scenario. "ask COMMAND" is for
+ * the broker, whose answer it reads.
  *
  * Usage: exerciser LIBRARY BROKERS [--plugin FILE] [--messages N] [--only PREFIX]
  *                  [--bare send|GROUP]
@@ -42,6 +43,15 @@ void told(const char *scenario, const char *what, long n)
 {
 	printf("%s %s %ld\n", scenario, what, n);
 	fflush(stdout);
+}
+
+void ask(const char *scenario, const char *what)
+{
+	char line[16];
+
+	printf("ask %s\n", what);
+	fflush(stdout);
+	must(fgets(line, sizeof(line), stdin) && !strcmp(line, "ok\n"), scenario, what);
 }
 
 bool is_wanted(const struct exercise *ex, const char *name)

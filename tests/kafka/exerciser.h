@@ -60,9 +60,13 @@ void note_call(const char *scenario, const char *api, uint64_t begin_ns, long n)
 /* A line on stdout: the scenario did what it says, or is not possible with this release. */
 void told(const char *scenario, const char *what, long n);
 
+/* Who runs the exerciser makes the broker do @what, which tests/platform/broker.c names. */
+void ask(const char *scenario, const char *what);
+
 bool is_wanted(const struct exercise *ex, const char *name);
 
 void produce_all(const struct exercise *ex);
+void fail_all(const struct exercise *ex);	/* a part of that */
 void consume_all(const struct exercise *ex);
 
 /* Instead of these: many messages without headers. */

@@ -1,25 +1,9 @@
 /* produce: every way to send a message, and every way in which sending ends. */
-#include "exerciser.h"
+#include "producer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define NOWHERE "127.0.0.1:1"		/* nothing listens there */
-#define PARTITION_UNKNOWN 77		/* topics have 4 */
-#define FEW 8
-
-/* One scenario's client and topic. */
-struct producer {
-	const char *name;
-	unsigned int number;		/* of the scenario: for ids */
-	rd_kafka_t *rk;
-	rd_kafka_topic_t *rkt;
-	rd_kafka_queue_t *queue;	/* NULL: no delivery events */
-	int32_t partition;
-};
-
-typedef rd_kafka_resp_err_t (*send_fn)(struct producer *p, const struct message *m);
 
 static unsigned int scenarios;		/* so far */
 
@@ -30,7 +14,7 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
 
 /* --- the five functions ----------------------------------------------------------------------- */
 
-static rd_kafka_resp_err_t send_produce(struct producer *p, const struct message *m)
+rd_kafka_resp_err_t send_produce(struct producer *p, const struct message *m)
 {
 	if (k.rd_kafka_produce(p->rkt, p->partition, RD_KAFKA_MSG_F_COPY, (void *)m->value, m->len,
 			       m->key, m->key_len, NULL))
@@ -43,8 +27,7 @@ static rd_kafka_resp_err_t send_produce(struct producer *p, const struct message
 	RD_KAFKA_V_KEY((m)->key, (m)->key_len)
 #define INLINE(h) RD_KAFKA_V_HEADER((h).name, (h).value, (h).len)
 
-/* As arguments there are three at most. */
-static rd_kafka_resp_err_t send_inline(struct producer *p, const struct message *m)
+rd_kafka_resp_err_t send_inline(struct producer *p, const struct message *m)
 {
 	const struct header *h = m->headers;
 
@@ -103,8 +86,7 @@ static rd_kafka_resp_err_t send_array(struct producer *p, const struct message *
 	return code;
 }
 
-/* A batch of two: the message, and it again with a byte less. */
-static rd_kafka_resp_err_t send_batch(struct producer *p, const struct message *m)
+rd_kafka_resp_err_t send_batch(struct producer *p, const struct message *m)
 {
 	rd_kafka_message_t two[2] = {
 		{ .payload = (void *)m->value, .len = m->len,
@@ -130,10 +112,7 @@ static const struct way {
 
 /* --- one client's life ------------------------------------------------------------------------ */
 
-enum delivery { DELIVERY_NONE, DELIVERY_CALLBACK, DELIVERY_EVENT };
-
-/* @pairs: more configuration. false: this release cannot, which is told. */
-static bool producer_new(struct producer *ret, const struct exercise *ex, const char *name,
+bool producer_new(struct producer *ret, const struct exercise *ex, const char *name,
 			 enum delivery delivery, const char *const *pairs)
 {
 	rd_kafka_conf_t *conf = configure(ex, name, pairs);
@@ -176,7 +155,7 @@ static void serve(struct producer *p)
 		k.rd_kafka_poll(p->rk, 0);
 }
 
-static void producer_drain(struct producer *p)
+void producer_drain(struct producer *p)
 {
 	uint64_t begin = now_ns();
 
@@ -190,7 +169,7 @@ static void producer_drain(struct producer *p)
 	must(!k.rd_kafka_outq_len(p->rk), p->name, "all messages are delivered");
 }
 
-static void producer_end(struct producer *p)
+void producer_end(struct producer *p)
 {
 	k.rd_kafka_topic_destroy(p->rkt);
 	if (p->queue)
@@ -198,13 +177,13 @@ static void producer_end(struct producer *p)
 	k.rd_kafka_destroy(p->rk);
 }
 
-static void send_some(struct producer *p, send_fn send, int n)
+void send_some(struct producer *p, send_fn send, int n)
 {
 	struct message m;
 	int i;
 
 	for (i = 0; i < n; i++) {
-		message_make(&m, p->number, i);
+		message_make(&m, p->number, p->sent++);
 		must(!send(p, &m), p->name, "a message is accepted");
 		serve(p);
 	}
@@ -276,6 +255,32 @@ static void idempotent(const struct exercise *ex)
 	run_plain(ex, "idempotent", &ways[1], DELIVERY_CALLBACK, pairs);
 }
 
+/* One that commits and one that aborts, with messages in each. */
+static void transactions(const struct exercise *ex)
+{
+	static const char *const pairs[] = { "transactional.id", "exerciser", NULL };
+	static const char name[] = "txn";
+	struct producer p;
+
+	if (!is_wanted(ex, name))
+		return;
+	if (!k.rd_kafka_init_transactions) {
+		told(name, "impossible", 0);
+		return;
+	}
+	must(producer_new(&p, ex, name, DELIVERY_CALLBACK, pairs), name, "a producer");
+	must(!k.rd_kafka_init_transactions(p.rk, WAIT_MS), name, "the transactions' begin");
+	must(!k.rd_kafka_begin_transaction(p.rk), name, "a transaction");
+	send_some(&p, send_inline, FEW);
+	must(!k.rd_kafka_commit_transaction(p.rk, WAIT_MS), name, "a commit");
+	must(!k.rd_kafka_begin_transaction(p.rk), name, "another transaction");
+	send_some(&p, send_inline, FEW);
+	producer_drain(&p);
+	must(!k.rd_kafka_abort_transaction(p.rk, WAIT_MS), name, "an abort");
+	producer_end(&p);
+	told(name, "sent", 2 * FEW);
+}
+
 /* What the consumers read: all kinds of messages, and a large one. */
 static void feed(const struct exercise *ex)
 {
@@ -292,84 +297,12 @@ static void feed(const struct exercise *ex)
 	told(FEED, "sent", ex->messages);
 }
 
-/* Fails locally after librdkafka's on_send: the function itself returns the error. */
-static void partition_unknown(const struct exercise *ex)
-{
-	static const char name[] = "fail-partition";
-	struct producer p;
-	struct message m;
-	int i;
-
-	if (!is_wanted(ex, name) || !producer_new(&p, ex, name, DELIVERY_CALLBACK, NULL))
-		return;
-	send_some(&p, send_inline, FEW);
-	producer_drain(&p);		/* the partitions are known now */
-	p.partition = PARTITION_UNKNOWN;
-	for (i = 0; i < FEW; i++) {
-		message_make(&m, p.number, FEW + i);
-		must(send_inline(&p, &m) == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, name,
-		     "producev refuses the partition");
-		must(send_produce(&p, &m) == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, name,
-		     "produce refuses the partition");
-		must(send_batch(&p, &m) == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, name,
-		     "produce_batch refuses the partition");
-	}
-	producer_drain(&p);
-	producer_end(&p);
-	told(name, "sent", FEW);
-}
-
-static void timed_out(const struct exercise *ex)
-{
-	static const char *const pairs[] = {
-		"bootstrap.servers", NOWHERE, "message.timeout.ms", "300", NULL,
-	};
-
-	if (is_wanted(ex, "fail-timeout")) {
-		struct exercise few = *ex;
-
-		few.messages = FEW;
-		run_plain(&few, "fail-timeout", &ways[1], DELIVERY_CALLBACK, pairs);
-	}
-}
-
-static void purged(const struct exercise *ex)
-{
-	static const char *const pairs[] = { "bootstrap.servers", NOWHERE, NULL };
-	static const char name[] = "fail-purge";
-	struct producer p;
-
-	if (!is_wanted(ex, name) || !producer_new(&p, ex, name, DELIVERY_EVENT, pairs))
-		return;
-	send_some(&p, send_inline, FEW);
-	must(!k.rd_kafka_purge(p.rk, RD_KAFKA_PURGE_F_QUEUE), name, "a purge");
-	producer_drain(&p);
-	producer_end(&p);
-	told(name, "sent", FEW);
-}
-
-/* In librdkafka's queue when its client is destroyed. */
-static void destroyed(const struct exercise *ex)
-{
-	static const char *const pairs[] = { "bootstrap.servers", NOWHERE, NULL };
-	static const char name[] = "fail-destroy";
-	struct producer p;
-
-	if (!is_wanted(ex, name) || !producer_new(&p, ex, name, DELIVERY_CALLBACK, pairs))
-		return;
-	send_some(&p, send_inline, FEW);
-	producer_end(&p);
-	told(name, "sent", FEW);
-}
-
 void produce_all(const struct exercise *ex)
 {
 	feed(ex);
 	every_way(ex);
 	every_codec(ex);
 	idempotent(ex);
-	partition_unknown(ex);
-	timed_out(ex);
-	purged(ex);
-	destroyed(ex);
+	transactions(ex);
+	fail_all(ex);
 }

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -40,6 +41,11 @@ class Broker:
         self.process = subprocess.Popen([BROKER, *arguments], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         self.address = self.process.stdout.readline().strip()
+
+    def command(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline()
 
     def __enter__(self):
         return self
@@ -87,8 +93,7 @@ class Exercise:
     def path(self, name):
         return os.path.join(self.directory, name)
 
-    def go(self, meanwhile=None):
-        """meanwhile(self): called while the exerciser runs."""
+    def go(self):
         with Broker() as broker:
             with open(self.path("exerciser.err"), "wb") as errors:
                 process = subprocess.Popen(
@@ -96,9 +101,12 @@ class Exercise:
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
                     env={**os.environ, **self.library.environment(),
                          "SPANSTITCH_TRUTH": self.path("truth.jsonl")})
+            limit = threading.Timer(RUN_S, process.kill)
+            limit.start()
             try:
-                self._traced(process, meanwhile)
+                self._traced(process, broker)
             finally:
+                limit.cancel()
                 if self.tracer:
                     self.tracer.kill()
                 if process.poll() is None:
@@ -106,7 +114,7 @@ class Exercise:
                 process.wait()
         return self
 
-    def _traced(self, process, meanwhile):
+    def _traced(self, process, broker):
         ready = process.stdout.readline().split()
         if not ready:
             raise RuntimeError("the exerciser did not start: " + self.errors())
@@ -114,14 +122,23 @@ class Exercise:
         self.tracer = session.Tracer(
             self.directory, "tracer", "trace", "--pid", str(process.pid),
             "--otlp-file", self.path("otlp.json"), *self.tracer_options).start()
-        process.stdin.write("go\n")
-        process.stdin.flush()
-        if meanwhile:
-            meanwhile(self)
-        out, _ = process.communicate(timeout=RUN_S)
-        self.told = [line.split() for line in out.splitlines()]
+        answer = "go\n"
+        while answer:
+            process.stdin.write(answer)
+            process.stdin.flush()
+            answer = self._listen(process, broker)
+        process.communicate()
         time.sleep(QUIET_S)
         self.codes = [process.returncode, self.tracer.stop()]
+
+    def _listen(self, process, broker):
+        """Until it asks for something: the answer. None when it has ended."""
+        for line in process.stdout:
+            word, _, rest = line.strip().partition(" ")
+            if word == "ask":
+                return broker.command(rest)
+            self.told.append(line.split())
+        return None
 
     def errors(self):
         with open(self.path("exerciser.err"), errors="replace") as f:

@@ -3,7 +3,11 @@
  *
  * librdkafka's mock cluster, held alive in a process of its own so that several programs can
  * share it. Prints its bootstrap address as one line, then serves until SIGTERM or SIGINT,
- * until its parent dies, or until its standard input ends where that is a pipe.
+ * until its parent dies, or until its standard input ends where that is a pipe. Lines from there
+ * make it fail on purpose, one at a time, each answered by "ok" or "bad":
+ *   errors APIKEY N CODE    the next N requests of this kind are refused by this error
+ *   rtt BROKER MS           the broker's answers take this long
+ *   down BROKER, up BROKER
  */
 #include <errno.h>
 #include <getopt.h>
@@ -23,6 +27,7 @@
 #define BROKERS_MAX 8
 #define PARTITIONS_MAX 64
 #define ERRSTR_BYTES 512
+#define ERRORS_MAX 64
 
 struct broker_opts {
 	int brokers;
@@ -97,16 +102,42 @@ static int stdin_is_held(void)
 	return !fstat(STDIN_FILENO, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
-static int stdin_has_ended(void)
+static int command_run(rd_kafka_mock_cluster_t *cluster, const char *line)
 {
-	char buf[256];
+	rd_kafka_resp_err_t codes[ERRORS_MAX];
+	int key, n, code, i;
+
+	if (sscanf(line, "errors %d %d %d", &key, &n, &code) == 3 && n > 0 && n <= ERRORS_MAX) {
+		for (i = 0; i < n; i++)
+			codes[i] = (rd_kafka_resp_err_t)code;
+		rd_kafka_mock_push_request_errors_array(cluster, (int16_t)key, (size_t)n, codes);
+		return 0;
+	}
+	if (sscanf(line, "rtt %d %d", &key, &n) == 2)
+		return rd_kafka_mock_broker_set_rtt(cluster, key, n) ? -EINVAL : 0;
+	if (sscanf(line, "down %d", &key) == 1)
+		return rd_kafka_mock_broker_set_down(cluster, key) ? -EINVAL : 0;
+	if (sscanf(line, "up %d", &key) == 1)
+		return rd_kafka_mock_broker_set_up(cluster, key) ? -EINVAL : 0;
+	return -EINVAL;
+}
+
+/* Who writes waits for the answer, so a read gives one line, whole. */
+static int stdin_has_ended(rd_kafka_mock_cluster_t *cluster)
+{
+	char line[256];
 	ssize_t n;
 
-	n = read(STDIN_FILENO, buf, sizeof(buf));
+	n = read(STDIN_FILENO, line, sizeof(line) - 1);
+	if (n > 0) {
+		line[n] = '\0';
+		printf("%s\n", command_run(cluster, line) ? "bad" : "ok");
+		fflush(stdout);
+	}
 	return n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN);
 }
 
-static int wait_for_end(int signal_fd)
+static int wait_for_end(rd_kafka_mock_cluster_t *cluster, int signal_fd)
 {
 	struct pollfd fds[] = {
 		{ .fd = signal_fd, .events = POLLIN },
@@ -121,7 +152,7 @@ static int wait_for_end(int signal_fd)
 		}
 		if (fds[0].revents)
 			return 0;
-		if (fds[1].revents && stdin_has_ended())
+		if (fds[1].revents && stdin_has_ended(cluster))
 			return 0;
 	}
 }
@@ -158,7 +189,7 @@ static int serve(const struct broker_opts *opts, int signal_fd)
 
 	printf("%s\n", rd_kafka_mock_cluster_bootstraps(cluster));
 	fflush(stdout);
-	err = wait_for_end(signal_fd);
+	err = wait_for_end(cluster, signal_fd);
 out:
 	if (cluster)
 		rd_kafka_mock_cluster_destroy(cluster);
