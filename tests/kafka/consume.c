@@ -9,6 +9,7 @@
 #define BATCH_MAX 16
 #define POLL_MS 100
 #define POLL_SIMPLE_MS 20	/* of one partition: those that are empty are asked too */
+#define COMMIT_EVERY 11		/* messages */
 #define WORK_US 200		/* on a message or batch, so that its processing takes some time */
 
 struct consumer {
@@ -53,6 +54,23 @@ static long take_consumer_poll(struct consumer *c, int32_t partition, int timeou
 
 	(void)partition;
 	return noted(c, "consumer_poll", begin, k.rd_kafka_consumer_poll(c->rk, timeout_ms));
+}
+
+/* Each so many messages commits the one that it has, and waits for the answer. */
+static long take_committing(struct consumer *c, int32_t partition, int timeout_ms)
+{
+	uint64_t begin = now_ns();
+	rd_kafka_message_t *m = k.rd_kafka_consumer_poll(c->rk, timeout_ms);
+
+	(void)partition;
+	note_call(c->name, "consumer_poll", begin, m && !m->err);
+	if (m && !m->err && (c->seen + 1) % COMMIT_EVERY == 0) {
+		work();
+		begin = now_ns();
+		must(!k.rd_kafka_commit_message(c->rk, m, 0), c->name, "a commit");
+		note_call(c->name, "commit", begin, 0);
+	}
+	return take_one(m);
 }
 
 static long take_consume(struct consumer *c, int32_t partition, int timeout_ms)
@@ -198,6 +216,7 @@ enum style {
 	STYLE_ASSIGNED,		/* one queue of all partitions, by assign() */
 	STYLE_PARTITIONS,	/* consume_start(), a queue a partition */
 	STYLE_QUEUE,		/* consume_start_queue(), all in a queue of our own */
+	STYLE_GROUP,		/* one queue, by the group, which is committed for at the end */
 };
 
 static const struct way {
@@ -207,6 +226,8 @@ static const struct way {
 	void (*callback)(rd_kafka_message_t *, void *);
 } ways[] = {
 	{ "read-poll",           STYLE_ASSIGNED,   take_consumer_poll,  NULL },
+	{ "read-commit",         STYLE_ASSIGNED,   take_committing,     NULL },
+	{ "read-group",          STYLE_GROUP,      take_consumer_poll,  NULL },
 	{ "read-cb",             STYLE_ASSIGNED,   take_configured,     on_configured },
 	{ "read-event",          STYLE_ASSIGNED,   take_event_next,     NULL },
 	{ "read-eventarray",     STYLE_ASSIGNED,   take_event_array,    NULL },
@@ -230,6 +251,16 @@ static void assign(struct consumer *c)
 	must(!k.rd_kafka_assign(c->rk, list), c->name, "an assignment");
 	k.rd_kafka_topic_partition_list_destroy(list);
 	c->queue = k.rd_kafka_queue_get_consumer(c->rk);
+}
+
+static void join_group(struct consumer *c)
+{
+	rd_kafka_topic_partition_list_t *list = k.rd_kafka_topic_partition_list_new(1);
+
+	k.rd_kafka_poll_set_consumer(c->rk);
+	k.rd_kafka_topic_partition_list_add(list, FEED, RD_KAFKA_PARTITION_UA);
+	must(!k.rd_kafka_subscribe(c->rk, list), c->name, "a subscription");
+	k.rd_kafka_topic_partition_list_destroy(list);
 }
 
 static void start(struct consumer *c, enum style style)
@@ -283,8 +314,9 @@ static void run(const struct exercise *ex, const struct way *way)
 {
 	char group[64];
 	const char *pairs[] = {
-		"group.id", group, "enable.auto.commit", "false", "auto.commit.enable", "false",
-		"fetch.wait.max.ms", "20", NULL,
+		"group.id", group, "auto.commit.enable", "false", "fetch.wait.max.ms", "20",
+		"auto.offset.reset", "earliest", "session.timeout.ms", "6000",
+		"enable.auto.commit", way->style == STYLE_GROUP ? "true" : "false", NULL,
 	};
 	struct consumer c = { .name = way->name };
 	rd_kafka_conf_t *conf;
@@ -299,6 +331,8 @@ static void run(const struct exercise *ex, const struct way *way)
 	c.rk = client_new(RD_KAFKA_CONSUMER, conf, way->name);
 	if (way->style == STYLE_ASSIGNED)
 		assign(&c);
+	else if (way->style == STYLE_GROUP)
+		join_group(&c);
 	else
 		start(&c, way->style);
 	read_all(&c, way, ex->messages);

@@ -59,7 +59,8 @@ bool is_wanted(const struct exercise *ex, const char *name)
 	return !ex->only || !strncmp(name, ex->only, strlen(ex->only));
 }
 
-void note_call(const char *scenario, const char *api, uint64_t begin_ns, long n)
+static void note(const char *scenario, const char *api, uint64_t begin_ns, long n,
+		 const char *error)
 {
 	char line[512];
 	int len;
@@ -68,9 +69,20 @@ void note_call(const char *scenario, const char *api, uint64_t begin_ns, long n)
 		return;
 	len = snprintf(line, sizeof(line),
 		       "{\"role\":\"call\",\"t\":%lu,\"end\":%lu,\"pid\":%d,\"tid\":%ld,"
-		       "\"client_id\":\"%s\",\"api\":\"%s\",\"n\":%ld}\n",
-		       begin_ns, now_ns(), (int)getpid(), syscall(SYS_gettid), scenario, api, n);
+		       "\"client_id\":\"%s\",\"api\":\"%s\",\"n\":%ld,\"error\":\"%s\"}\n",
+		       begin_ns, now_ns(), (int)getpid(), syscall(SYS_gettid), scenario, api, n,
+		       error);
 	must(write(notes_fd, line, (size_t)len) == len, scenario, "a line for the judge");
+}
+
+void note_call(const char *scenario, const char *api, uint64_t begin_ns, long n)
+{
+	note(scenario, api, begin_ns, n, "NO_ERROR");
+}
+
+void note_refused(const char *scenario, uint64_t begin_ns, rd_kafka_resp_err_t err)
+{
+	note(scenario, "produce", begin_ns, 0, k.rd_kafka_err2name(err));
 }
 
 rd_kafka_conf_t *configure(const struct exercise *ex, const char *name, const char *const *pairs)

@@ -68,6 +68,35 @@ static void purged(const struct exercise *ex)
 	told(name, "sent", FEW);
 }
 
+/* More than the queue holds: producev and produce refuse what they have no room for. */
+static void queue_full(const struct exercise *ex)
+{
+	static const char *const pairs[] = {
+		"bootstrap.servers", NOWHERE, "queue.buffering.max.messages", TEXT(FEW),
+		"message.timeout.ms", "1000", NULL,
+	};
+	static const send_fn sends[] = { send_inline, send_produce };
+	static const char name[] = "fail-full";
+	struct producer p;
+	struct message m;
+	uint64_t begin;
+	size_t i;
+
+	if (!is_wanted(ex, name) || !producer_new(&p, ex, name, DELIVERY_CALLBACK, pairs))
+		return;
+	send_some(&p, send_inline, FEW);
+	for (i = 0; i < 2 * sizeof(sends) / sizeof(*sends); i++) {
+		message_make(&m, p.number, p.sent++);
+		begin = now_ns();
+		must(sends[i / 2](&p, &m) == RD_KAFKA_RESP_ERR__QUEUE_FULL, name, "a full queue");
+		note_refused(name, begin, RD_KAFKA_RESP_ERR__QUEUE_FULL);
+	}
+	must(!k.rd_kafka_purge(p.rk, RD_KAFKA_PURGE_F_QUEUE), name, "a purge");
+	producer_drain(&p);
+	producer_end(&p);
+	told(name, "sent", FEW);
+}
+
 /* In librdkafka's queue when its client is destroyed. */
 static void destroyed(const struct exercise *ex)
 {
@@ -143,6 +172,7 @@ void fail_all(const struct exercise *ex)
 {
 	partition_unknown(ex);
 	timed_out(ex);
+	queue_full(ex);
 	purged(ex);
 	every_refusal(ex);
 	purged_under_way(ex);

@@ -14,31 +14,16 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../acceptance"))
 
 import trees  # noqa: E402
+from lines import Sent  # noqa: E402
+from wants import (  # noqa: E402
+    BROKER_US, ERROR, LARGE_HEADERS, LARGE_HEADERS_BYTES, OFFSET, OPERATIONS, PARTITION,
+    QUEUE_US, REBALANCE, SIZE, TRANSACTION, wants_of)
 
 APART_MAX_NS = 500_000_000      # a span that begins further from a message is not of it
 ALIGN_MAX = 4_000_000           # pairs of a message and a span that are tried, a client
 TIME_MAX_NS = 50_000_000        # of a single time, on a machine that does other things too
 TIME_MEDIAN_MAX_NS = 1_000_000  # of all of one client: further, and another moment is meant
 SPLIT_MAX_US = 5_000            # of queue_us and broker_us
-OPERATIONS = {"producer": "send", "consumer": "process"}
-KEY_MAX = 64                    # bytes of a key that is told
-
-# What a Want may say, by the name under which it is left out (Judge's skip).
-PARTITION = "messaging.destination.partition.id"
-OFFSET = "messaging.kafka.offset"
-SIZE = "messaging.message.body.size"
-TOMBSTONE = "messaging.kafka.message.tombstone"
-KEY = "messaging.kafka.message.key"
-GROUP = "messaging.consumer.group.name"
-COUNT = "messaging.batch.message_count"
-ERROR = "error.type"
-PERSISTED = "spanstitch.kafka.persisted"
-RETRIES = "spanstitch.kafka.retries"
-QUEUE_US, BROKER_US = "spanstitch.kafka.queue_us", "spanstitch.kafka.broker_us"
-BATCH = "batch"                 # one span a batch; without: one a message
-LARGE_HEADERS = "large headers"     # ids of messages whose headers are of more bytes than this
-LARGE_HEADERS_BYTES = 900
-
 
 class Span:
     def __init__(self, fields):
@@ -48,7 +33,10 @@ class Span:
         self.pid = self.resource.get("process.pid")
         self.topic = self.attributes.get("messaging.destination.name")
         self.client_id = self.attributes.get("messaging.client.id")
-        self.operation = self.attributes.get("messaging.operation.name")
+        self.operation = {"producer": "send", "consumer": "process"}.get(
+            self.kind, self.attributes.get("messaging.operation.name"))
+        self.told = sorted(((name, {k: v for k, _, v in attributes})
+                            for _, name, attributes in fields["events"]), key=repr)
         self.targets = sorted(((trace, span), dict((k, v) for k, _, v in attributes))
                               for trace, span, _, _, attributes in fields["links"])
 
@@ -57,7 +45,7 @@ class Span:
         offset, partition = self.attributes.get(OFFSET), self.attributes.get(PARTITION)
         if offset is None or partition is None:
             return None
-        return self.kind, self.pid, self.client_id, self.topic, partition, offset
+        return self.operation, self.pid, self.client_id, self.topic, partition, offset
 
     def __repr__(self):
         return "`%s` %s of %s at %d" % (self.name, self.span, self.client_id, self.start_ns)
@@ -67,92 +55,6 @@ def read_spans(path):
     """Those of Kafka alone."""
     spans = [Span(fields) for trace in trees.read_otlp_file(path).values() for fields in trace]
     return [s for s in spans if "messaging.system" in s.attributes]
-
-
-class Want:
-    """One span that must be there. attributes: None: must be absent."""
-
-    def __init__(self, kind, of, wall_offset):
-        self.kind = kind
-        self.of = of                    # a Sent, a Taken, or a Call
-        self.pid, self.client_id = of.pid, of.client_id
-        self.start = of.t + wall_offset
-        self.ends = []                  # any of them will do
-        self.topic = None
-        self.attributes = {}
-        self.error = None
-        self.taken = []                 # of a consumer
-        self.span = None
-
-    def place(self):
-        offset, partition = self.attributes.get(OFFSET), self.attributes.get(PARTITION)
-        if offset is None or partition is None:
-            return None
-        return self.kind, self.pid, self.client_id, self.topic, partition, offset
-
-    def __repr__(self):
-        return repr(self.of)
-
-
-def key_of(line):
-    """A key as the contract writes it; None where it is not told."""
-    if line["key"] is None or len(line["key"]) > 2 * KEY_MAX:
-        return None
-    raw = bytes.fromhex(line["key"])
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.hex()
-
-
-def content(line):
-    return {SIZE: line["size"], TOMBSTONE: True if line["size"] is None else None,
-            KEY: key_of(line)}
-
-
-def want_sent(sent, wall_offset):
-    want = Want("producer", sent, wall_offset)
-    want.topic = sent.topic
-    want.ends = [sent.ack["t"] + wall_offset] if sent.ack else []
-    want.error = sent.error
-    want.attributes = {
-        PARTITION: str(sent.partition) if sent.partition >= 0 else None,
-        OFFSET: sent.offset if sent.offset >= 0 else None,
-        PERSISTED: sent.persisted, RETRIES: sent.retries or None, **content(sent.line)}
-    return want
-
-
-def want_taken(taken, wall_offset):
-    want = Want("consumer", taken, wall_offset)
-    want.topic, want.taken = taken.topic, [taken]
-    want.ends = [end + wall_offset for end in taken.ends]
-    want.attributes = {PARTITION: str(taken.partition), OFFSET: taken.offset, COUNT: None,
-                       GROUP: taken.group, **content(taken.line)}
-    return want
-
-
-def want_batch(call, wall_offset):
-    first = call.taken[0]
-    want = want_taken(first, wall_offset)
-    want.of, want.taken = call, call.taken
-    want.ends = [call.taken[-1].ends[-1] + wall_offset] if call.taken[-1].ends else []
-    one = len({t.partition for t in call.taken}) == 1
-    want.attributes = {COUNT: len(call.taken), GROUP: first.group, OFFSET: None, KEY: None,
-                       PARTITION: str(first.partition) if one else None}
-    return want
-
-
-def wants_of(lines, has_batches):
-    for sent in lines.sent:
-        yield want_sent(sent, lines.wall_offset)
-    done = set()
-    for taken in lines.taken:
-        call = taken.call
-        if not (has_batches and call and call.is_batch):
-            yield want_taken(taken, lines.wall_offset)
-        elif call not in done:
-            done.add(call)
-            yield want_batch(call, lines.wall_offset)
 
 
 def align(wants, spans):
@@ -180,13 +82,14 @@ def align(wants, spans):
 
 
 class Judge:
-    """skip: names of what is not compared, or "end of <client>"; operations besides send and process are not judged."""
+    """skip: names of what is not compared, "end of <client>", or operations that are not judged."""
 
     def __init__(self, lines, spans, skip=()):
         self.lines = lines
         self.skip = frozenset(skip)
-        self.spans = [s for s in spans if s.kind in OPERATIONS]
-        self.wants = list(wants_of(lines, BATCH not in self.skip))
+        self.spans = [s for s in spans if s.operation in OPERATIONS and
+                      s.operation not in self.skip]
+        self.wants = wants_of(lines, self.skip)
         self.wrong = collections.Counter()      # field -> how often
         self.findings = []
         self.apart = {"start": [], "end": []}   # ns, absolute
@@ -194,7 +97,7 @@ class Judge:
         self.missing, self.strangers = [], []
         self._recognize()
         for want in self.wants:
-            if want.span and want.kind == "producer":
+            if want.span and want.operation == "send":
                 want.of.span = want.span
         for want in self.wants:
             if want.span:
@@ -222,10 +125,10 @@ class Judge:
         left = collections.defaultdict(lambda: ([], []))
         for want in self.wants:
             if not want.span:
-                left[want.kind, want.pid, want.client_id][0].append(want)
+                left[want.operation, want.pid, want.client_id][0].append(want)
         for span in self.spans:
             if id(span) not in used:
-                left[span.kind, span.pid, span.client_id][1].append(span)
+                left[span.operation, span.pid, span.client_id][1].append(span)
         for wants, spans in left.values():
             for want, span in align(wants, spans):
                 want.span = span
@@ -261,23 +164,35 @@ class Judge:
             self._say(field, "%r: %r, not %r", want, had, wanted)
 
     def _compare(self, want):
-        span, operation = want.span, OPERATIONS[want.kind]
-        self._is("name", want, span.name, "%s %s" % (operation, want.topic))
-        for name, value in {"messaging.system": "kafka", "messaging.operation.name": operation,
-                            "messaging.operation.type": operation,
+        span, (kind, word) = want.span, OPERATIONS[want.operation]
+        self._is("kind", want, span.kind, kind)
+        self._is("name", want, span.name, " ".join(filter(None, (want.operation, want.topic))))
+        for name, value in {"messaging.system": "kafka",
+                            "messaging.operation.name": want.operation,
+                            "messaging.operation.type": word,
                             "messaging.destination.name": want.topic,
                             "messaging.client.id": want.client_id, ERROR: want.error,
                             **want.attributes}.items():
             self._is(name, want, span.attributes.get(name), value)
         self._is("status", want, span.status, "error" if want.error else "unset")
         self._times(want)
-        if want.kind == "producer":
+        self._events(want)
+        if isinstance(want.of, Sent):
             self._sender_ids(want)
             self._split(want)
-        elif len(want.taken) == 1:
+        elif want.operation == "process" and len(want.taken) == 1:
             self._single_ids(want)
-        else:
+        elif want.taken:
             self._batch_ids(want)
+        else:
+            self._is("links", want, span.targets, [])
+
+    def _events(self, want):
+        told = want.span.told
+        for skip, names in ((TRANSACTION, "transaction."), (REBALANCE, "rebalance")):
+            if skip in self.skip:
+                told = [event for event in told if not event[0].startswith(names)]
+        self._is("events", want, told, sorted(want.events, key=repr))
 
     def _times(self, want):
         span = want.span

@@ -13,6 +13,8 @@ import re
 CONTEXT = re.compile(rb"^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
 CONTEXT_HEADER = b"traceparent"
 BATCH_CALLS = ("consume_batch", "consume_batch_queue")
+ASKING_CALLS = ("commit", "commit_transaction", "abort_transaction", "produce")  # receive nothing
+RETRYING = "retry-"                     # of such clients all messages go in one request
 STATUS = ("no", "possibly", None)       # persisted, by librdkafka's number; None: it is
 NO_ERROR = "NO_ERROR"
 
@@ -105,13 +107,15 @@ class Lines:
         with open(path) as f:
             self.all = [json.loads(line) for line in f]
         self.all.sort(key=lambda line: line["t"])
-        self.sent, self.taken, self.calls, self.commits = [], [], [], []
+        self.sent, self.taken, self.calls, self.asked, self.commits = [], [], [], [], []
         self.stray_acks = []            # of no message that we know
         self.clients = []
         self.wall_offset = None         # ns from monotonic to the wall clock
         self._read()
         self._call()
+        self._commit()
         self._join()
+        self._retry()
 
     def _read(self):
         open_sends = {}                 # (pid, address) -> Sent
@@ -140,7 +144,8 @@ class Lines:
             elif role == "commit":
                 self.commits.append(line)
             elif role == "call":
-                self.calls.append(Call(line))
+                call = Call(line)
+                (self.asked if call.api in ASKING_CALLS else self.calls).append(call)
             else:
                 key = line["pid"], line["client"], line["broker"], line["corrid"]
                 if role == "request":
@@ -166,6 +171,25 @@ class Lines:
             taken.call.taken.append(taken)
             if i + 1 < len(calls):
                 taken.ends.append(calls[i + 1].t)
+
+    def _commit(self):
+        """A commit names the call that asked for it, and may end its message's processing."""
+        for line in self.commits:
+            line["asked"] = next((call for call in self.asked if call.api == "commit" and
+                                  call.client_id == line["client_id"] and
+                                  call.t <= line["t"] <= call.end), None)
+        for taken in self.taken:
+            for line in self.commits:
+                if line["asked"] and line["asked"].tid == taken.tid and taken.ends and \
+                        taken.t < line["t"] < taken.ends[-1]:
+                    taken.ends[:0] = [line["asked"].t, line["t"]]
+
+    def _retry(self):
+        times = [line["t"] for line in self.all if line["role"] == "request" and
+                 line["client_id"].startswith(RETRYING)]
+        for sent in self.sent:
+            if sent.client_id.startswith(RETRYING):
+                sent.retries = sum(sent.t < t < sent.ack["t"] for t in times) - 1
 
     def _join(self):
         by_place = {(s.topic, s.partition, s.offset): s for s in self.sent if s.offset >= 0}

@@ -261,6 +261,7 @@ static void transactions(const struct exercise *ex)
 	static const char *const pairs[] = { "transactional.id", "exerciser", NULL };
 	static const char name[] = "txn";
 	struct producer p;
+	uint64_t begin;
 
 	if (!is_wanted(ex, name))
 		return;
@@ -272,11 +273,15 @@ static void transactions(const struct exercise *ex)
 	must(!k.rd_kafka_init_transactions(p.rk, WAIT_MS), name, "the transactions' begin");
 	must(!k.rd_kafka_begin_transaction(p.rk), name, "a transaction");
 	send_some(&p, send_inline, FEW);
+	begin = now_ns();
 	must(!k.rd_kafka_commit_transaction(p.rk, WAIT_MS), name, "a commit");
+	note_call(name, "commit_transaction", begin, 0);
 	must(!k.rd_kafka_begin_transaction(p.rk), name, "another transaction");
 	send_some(&p, send_inline, FEW);
 	producer_drain(&p);
+	begin = now_ns();
 	must(!k.rd_kafka_abort_transaction(p.rk, WAIT_MS), name, "an abort");
+	note_call(name, "abort_transaction", begin, 0);
 	producer_end(&p);
 	told(name, "sent", 2 * FEW);
 }

@@ -7,7 +7,9 @@ import json
 WALL = 1_700_000_000_000_000_000
 US = 1000
 PID, PRODUCING, CONSUMING, BROKER = 77, 77, 77, 80
-KINDS = {"producer": 4, "consumer": 5}
+KINDS = {"client": 3, "producer": 4, "consumer": 5}
+WORDS = {"send": ("producer", "send"), "process": ("consumer", "process"),
+         "poll": ("client", "receive"), "commit": ("client", "settle")}
 
 
 def attribute(key, value):
@@ -44,6 +46,12 @@ class Story:
         self.take("took bare", 0, 1)
         self.take("took again", 0, 1, client="c2", group="g2")
         self.batch("batch", [(1, 0), (2, 0)])
+        self.commit("commit", [(0, 2)], asked=True)
+        self.commit("commits", [(1, 1), (2, 1)], asked=False)
+        self.send("in txn", 3, 0, "z", 17, client="txn")
+        self.transaction("in txn")
+        self.send("retried", 3, 1, "z", 18, client="retry-1", retries=2)
+        self.refused("refused")
 
     def write(self, role, tid=PRODUCING, **fields):
         self.lines.append({"role": role, "t": self.now, "pid": PID, "tid": tid, **fields})
@@ -52,18 +60,20 @@ class Story:
         self.now += us * US
         return self.now + WALL
 
-    def span(self, label, kind, topic, client, **attributes):
+    def span(self, label, operation, topic, client, **attributes):
         """With ids of its own, and in nobody's trace."""
         self.made += 1
-        word = {"producer": "send", "consumer": "process"}[kind]
+        kind, word = WORDS[operation]
         self.spans[label] = span = {
             "trace": "%032x" % (0xe000 + self.made), "id": "%016x" % (0xf000 + self.made),
-            "parent": "", "kind": kind, "name": "%s %s" % (word, topic), "links": [],
-            "start": self.now + WALL, "end": self.now + WALL, "error": False,
+            "parent": "", "kind": kind, "name": operation, "links": [],
+            "start": self.now + WALL, "end": self.now + WALL, "error": False, "events": [],
             "attributes": {
-                "messaging.system": "kafka", "messaging.operation.name": word,
-                "messaging.operation.type": word, "messaging.destination.name": topic,
-                "messaging.client.id": client, **attributes}}
+                "messaging.system": "kafka", "messaging.operation.name": operation,
+                "messaging.operation.type": word, "messaging.client.id": client, **attributes}}
+        if topic:
+            span["name"] += " " + topic
+            span["attributes"]["messaging.destination.name"] = topic
         return span
 
     @staticmethod
@@ -79,20 +89,24 @@ class Story:
         return told
 
     def send(self, label, partition, offset, key, size, trace=None, parent=None, status=2,
-             error=(0, "NO_ERROR")):
+             error=(0, "NO_ERROR"), client="p", retries=0):
         headers = [["6b", "00"]]
         if trace:
             text = "00-%s-%s-01" % (trace, parent)
             headers.append([hexed("traceparent"), hexed(text)])
-        span = self.span(label, "producer", "t", "p", **self.content(key, size))
+        span = self.span(label, "send", "t", client, **self.content(key, size))
         if trace:
             span["trace"], span["id"] = trace, parent
-        common = {"client": "made-up#producer-1", "client_id": "p", "topic": "t",
+        common = {"client": "made-up#producer-1", "client_id": client, "topic": "t",
                   "msg": hex(0x1000 + self.made)}
         self.write("send", partition=partition, offset=0, key=hexed(key), size=size,
                    headers=headers, **common)
         self.pass_us(100)
-        request = {"client": "made-up#producer-1", "broker": 1, "corrid": self.made}
+        request = {"client": "made-up#producer-1", "client_id": client, "broker": 1,
+                   "corrid": self.made}
+        for _ in range(retries):
+            self.write("request", BROKER, **{**request, "corrid": 0})
+            span["attributes"]["spanstitch.kafka.retries"] = retries
         self.write("request", BROKER, **request)
         self.pass_us(200)
         if not error[0]:
@@ -126,10 +140,10 @@ class Story:
                    group=group, msg="0x1", topic="t", partition=partition, offset=offset, err=0,
                    error="NO_ERROR", timestamp=1, key=hexed(key), size=size, headers=headers)
 
-    def call(self, api, n, begin, client="c"):
+    def call(self, api, n, begin, client="c", **fields):
         """The plugin's lines stand before it, as it is written when it returns."""
         self.lines.append({"role": "call", "t": begin, "end": self.now, "pid": PID,
-                           "tid": CONSUMING, "client_id": client, "api": api, "n": n})
+                           "tid": CONSUMING, "client_id": client, "api": api, "n": n, **fields})
 
     def poll_in_vain(self, client):
         self.pass_us(300)
@@ -140,7 +154,7 @@ class Story:
         begin = self.now
         self.pass_us(10)
         key, size, _ = self.contents[partition, offset]
-        span = self.span(label, "consumer", "t", client, **self.content(key, size),
+        span = self.span(label, "process", "t", client, **self.content(key, size),
                          **{"messaging.consumer.group.name": group})
         self.placed(span, partition, offset)
         producer = self.producers[partition, offset]
@@ -155,7 +169,7 @@ class Story:
     def batch(self, label, places):
         begin = self.now
         self.pass_us(10)
-        span = self.span(label, "consumer", "t", "c", **{
+        span = self.span(label, "process", "t", "c", **{
             "messaging.consumer.group.name": "g", "messaging.batch.message_count": len(places)})
         for partition, offset in places:
             self.consume_line(partition, offset, "c", "g")
@@ -166,7 +180,43 @@ class Story:
                 "messaging.destination.partition.id": str(partition)}))
             self.pass_us(1)
         self.call("consume_batch_queue", len(places), begin)
+        poll = self.span("poll", "poll", "t", "c", **{
+            "messaging.consumer.group.name": "g", "messaging.batch.message_count": len(places)})
+        poll.update(start=begin + WALL, end=self.now - US + WALL, links=list(span["links"]))
         span["end"] = self.poll_in_vain("c")
+
+    def commit(self, label, places, asked):
+        begin = self.now
+        span = self.span(label, "commit", "t", "c", **{"messaging.consumer.group.name": "g"})
+        self.pass_us(40)
+        self.write("commit", BROKER, client="c#consumer-1", client_id="c", group="g", err=0,
+                   error="NO_ERROR", partitions=[
+                       {"partition": p, "offset": o, "topic": "t", "err": 0, "error": "NO_ERROR"}
+                       for p, o in places])
+        span["end"] = self.now + WALL
+        if asked:
+            self.call("commit", 0, begin)
+        else:
+            span["start"] = self.now + WALL
+        if len(places) == 1:
+            self.placed(span, *places[0])
+        else:
+            span["events"] = [("commit.partition", {
+                "messaging.destination.name": "t", "messaging.kafka.offset": o,
+                "messaging.destination.partition.id": str(p)}) for p, o in places]
+        self.pass_us(50)
+
+    def transaction(self, label):
+        begin = self.now
+        self.pass_us(30)
+        self.call("commit_transaction", 0, begin, "txn")
+        self.spans[label]["events"] = [("transaction.commit", {"spanstitch.kafka.outcome": "ok"})]
+
+    def refused(self, label):
+        """A message that was none."""
+        span = self.span(label, "send", None, "p", **{"error.type": "QUEUE_FULL"})
+        span["error"] = True
+        self.call("produce", 0, self.now, "p", error="_QUEUE_FULL")
 
     # -- as files ---------------------------------------------------------------------------------
 
@@ -181,6 +231,9 @@ class Story:
             "startTimeUnixNano": str(span["start"]), "endTimeUnixNano": str(span["end"]),
             "status": {"code": 2} if span["error"] else {},
             "attributes": [attribute(k, v) for k, v in span["attributes"].items()],
+            "events": [{"timeUnixNano": str(span["end"]), "name": name, "attributes":
+                        [attribute(k, v) for k, v in attributes.items()]}
+                       for name, attributes in span["events"]],
             "links": [{"traceId": trace, "spanId": target,
                        "attributes": [attribute(k, v) for k, v in attributes.items()]}
                       for trace, target, attributes in span["links"]]}
