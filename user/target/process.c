@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "target/runtime.h"
+
 #define SMALL_FILE_MAX 4096	/* bytes of stat and cgroup that are read */
 
 /* how an interpreter's command line names what it runs */
@@ -221,6 +223,22 @@ static int read_exe(struct process_facts *p)
 	return 0;
 }
 
+/* Of what no interpreter's name tells: the language that it was compiled from. */
+static const char *read_runtime(pid_t pid)
+{
+	const char *runtime;
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return "";
+	runtime = runtime_of(fd);
+	close(fd);
+	return runtime;
+}
+
 int process_parse_stat(struct process_facts *ret, const char *text)
 {
 	/* the name stands in parentheses and may hold any byte, so look from the end */
@@ -341,6 +359,8 @@ int process_read(struct process_facts *ret, pid_t pid)
 		return -ENOMEM;
 	n = read_proc(pid, "cmdline", large, PROCESS_ARGUMENTS_MAX);
 	process_name_service(&p, large, n > 0 ? (size_t)n : 0);
+	if (!*p.runtime)
+		p.runtime = read_runtime(pid);
 	n = read_proc(pid, "environ", large, PROCESS_ENVIRON_MAX);
 	if (n > 0) {
 		process_parse_environ(&p, large, (size_t)n);

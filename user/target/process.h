@@ -27,7 +27,7 @@ struct process_facts {
 	 */
 	uint64_t start_ticks;
 	char exe[PROCESS_PATH_MAX + 1];		/* without " (deleted)" */
-	const char *runtime;			/* static: "python", "nodejs", ...; "": native */
+	const char *runtime;			/* static: "python", "go", ...; "": not known */
 	char service[PROCESS_SERVICE_MAX + 1];
 	char traceparent[PROCESS_TRACEPARENT_MAX + 1];	/* TRACEPARENT of its environment */
 	struct cgroup_names cgroup;
