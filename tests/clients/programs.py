@@ -113,6 +113,7 @@ def rsyslog(root, run):
             "-M", os.path.join(libraries, "rsyslog")]
 
 
+IN_GOROUTINES = "read by one goroutine, sent again by 8 others"
 CLIENTS = [
     Client("kcat", commands=lambda _, run: (kcat_produce(run), kcat_group(run)), attach="cmd",
            headers="process"),
@@ -120,7 +121,7 @@ CLIENTS = [
     Client("python_wheel", "python", python_client, attach="cmd",
            relay="read and sent again by one thread"),
     Client("python_batches", "python", python_client, verb="consume-batches"),
-    Client("go", "go", go_client, attach="cmd"),
+    Client("go", "go", go_client, attach="cmd", relay=IN_GOROUTINES),
     Client("node", "node", node_client, relay="read by a thread of the library's, sent again by "
            "the one that runs JavaScript"),
     Client("omkafka", "omkafka", commands=lambda built, run: (rsyslog(built, run),
