@@ -170,6 +170,33 @@ TEST(a_failed_delivery_is_an_error)
 	scene_done(&s);
 }
 
+/* What librdkafka leaves in the messages of a large request that got no offset, or was refused. */
+TEST(a_number_that_is_no_offset_is_not_told_nor_joined)
+{
+	struct msg send = tagged(sent(&producer, 1, "t", "k"), "unasked");
+	struct msg ack = acked(&producer, 1, 0, 7);
+	struct msg refused = tagged(delivered(&broker, 2, "t", "k", 8), "refused");
+	struct msg late = tagged(delivered(&broker, 3, "t", "k", 9), "without acks");
+	struct scene s;
+
+	scene_init(&s);
+	feed(&s, send);
+	ack.kafka.status = 1;
+	feed(&s, ack);
+	refused.kafka.err = 19;
+	refused.kafka.status = 0;
+	feed(&s, refused);
+	late.kafka.status = 1;
+	feed(&s, late);
+	feed(&s, tagged(consumed(&consumer, "t", "k", 0, 7), "reader"));
+	scene_flush(&s);
+	check_eq(int_of(span_of(&s, "unasked"), "messaging.kafka.offset"), -1, "full mode");
+	check_eq(int_of(span_of(&s, "refused"), "messaging.kafka.offset"), -1, "an error");
+	check_eq(int_of(span_of(&s, "without acks"), "messaging.kafka.offset"), -1, "light mode");
+	check_eq(span_of(&s, "reader")->span.link_count, 0, "nobody wrote what is read there");
+	scene_done(&s);
+}
+
 TEST(a_refusal_is_a_span_without_length)
 {
 	struct msg m = message(MSG_KAFKA_REFUSED, &consumer);
@@ -451,6 +478,7 @@ RUN_TESTS(cmocka_unit_test(an_acknowledgement_gives_its_attributes),
 	  cmocka_unit_test(a_delivery_takes_the_span_id_of_its_header),
 	  cmocka_unit_test(a_switch_of_modes_neither_loses_nor_doubles),
 	  cmocka_unit_test(a_failed_delivery_is_an_error),
+	  cmocka_unit_test(a_number_that_is_no_offset_is_not_told_nor_joined),
 	  cmocka_unit_test(a_refusal_is_a_span_without_length),
 	  cmocka_unit_test(facts_that_come_late_are_said_at_the_end),
 	  cmocka_unit_test(a_handle_with_another_name_is_another_client),

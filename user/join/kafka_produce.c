@@ -8,6 +8,8 @@
 #include "join/kafka.h"
 #include "join/limits.h"
 
+#define STATUS_PERSISTED 2	/* rd_kafka_msg_status_t; 1 possibly, 0 not */
+
 struct producing_key {
 	uint64_t msg;
 	uint64_t tgid;
@@ -127,11 +129,20 @@ static void set_times(struct attrs *a, const struct msg *m, uint64_t enqueued_ns
 	attrs_set_int(a, "spanstitch.kafka.broker_us", (int64_t)((m->ts_ns - sent_ns) / 1000));
 }
 
-/* rd_kafka_msg_status_t; that it is persisted is the rule */
+/* that it is persisted is the rule */
 static void set_status(struct attrs *a, int status)
 {
-	if (status == 0 || status == 1)
+	if (status >= 0 && status < STATUS_PERSISTED)
 		attrs_set_str(a, "spanstitch.kafka.persisted", status ? "possibly" : "no");
+}
+
+/*
+ * librdkafka numbers the messages of a request from -1001 on where the broker gave no offset,
+ * from -1 on where it refused: the later ones of a large request look like an offset.
+ */
+static bool has_offset(const struct msg *m)
+{
+	return !m->kafka.err && m->kafka.status == STATUS_PERSISTED && m->kafka.offset >= 0;
 }
 
 static void end_sent(struct core *c, struct node *n, const struct client *cl, const struct msg *m,
@@ -143,7 +154,8 @@ static void end_sent(struct core *c, struct node *n, const struct client *cl, co
 		return;			/* handed on as unfinished meanwhile */
 	a = &n->span->attrs;
 	kafka_set_partition(a, m->kafka.partition);
-	kafka_set_offset(a, m->kafka.offset);
+	if (has_offset(m))
+		kafka_set_offset(a, m->kafka.offset);
 	client_describe(cl, n->span);
 	if (m->kafka.err)
 		kafka_set_failure(n->span, m->kafka.err);
@@ -164,7 +176,7 @@ void core_kafka_ack(struct core *c, const struct msg *m)
 		 p->enqueued_ns ? p->enqueued_ns : p->node->start_ns);
 	p->where.offset = m->kafka.offset;
 	p->where.partition = m->kafka.partition;
-	if (!m->kafka.err && m->kafka.offset >= 0)
+	if (has_offset(m))
 		offset_acknowledged(c, p->node, p->client, &p->where);
 	producing_free(c, p);
 }
@@ -184,7 +196,7 @@ static void deliver_whole(struct core *c, const struct msg *m)
 	if (cl)
 		txn_note(c, cl, n);
 	end_sent(c, n, cl, m, enqueued_ns);
-	if (!m->kafka.err && m->kafka.offset >= 0)
+	if (has_offset(m))
 		offset_acknowledged(c, n, cl, &where);
 	node_put(c->as, n);
 }
