@@ -16,8 +16,8 @@ sys.path.insert(0, os.path.join(HERE, "../acceptance"))
 import trees  # noqa: E402
 from lines import Sent  # noqa: E402
 from wants import (  # noqa: E402
-    BROKER_US, ERROR, LARGE_HEADERS, LARGE_HEADERS_BYTES, OFFSET, OPERATIONS, PARTITION,
-    QUEUE_US, REBALANCE, SIZE, TRANSACTION, wants_of)
+    ALONE, BROKER_US, ERROR, LARGE_HEADERS, LARGE_HEADERS_BYTES, OFFSET, OPERATIONS, PARTITION,
+    PERSISTED, QUEUE_US, REBALANCE, SIZE, TRANSACTION, wants_of)
 
 APART_MAX_NS = 500_000_000      # a span that begins further from a message is not of it
 ALIGN_MAX = 4_000_000           # pairs of a message and a span that are tried, a client
@@ -156,9 +156,12 @@ class Judge:
         self.wrong[field] += 1
         self.findings.append(field + ": " + sentence % args)
 
+    def _is_alone(self, want):
+        return ALONE in self.skip and want.error == "UNKNOWN_PARTITION"
+
     def _is(self, field, want, had, wanted):
-        """Of a failed message all that is known at its end is compared only with its failure."""
-        if want.error and ERROR in self.skip and field in (PARTITION, OFFSET, "status"):
+        """Of a message that fails alone all that is known at its end is compared only if that is."""
+        if self._is_alone(want) and field in (PARTITION, OFFSET, ERROR, PERSISTED, "status"):
             return
         if field not in self.skip and had != wanted:
             self._say(field, "%r: %r, not %r", want, had, wanted)
@@ -203,9 +206,7 @@ class Judge:
             self._say("end", "%r ends before it starts", want)
 
     def _time(self, which, want, apart):
-        """Of a failed message's end only where its failure is compared too."""
-        if which == "end" and (want.error and ERROR in self.skip or
-                               "end of " + want.client_id in self.skip):
+        if which == "end" and (self._is_alone(want) or "end of " + want.client_id in self.skip):
             return
         self.apart[which].append(abs(apart))
         self.apart_of[which, want.client_id].append(abs(apart))

@@ -17,6 +17,7 @@ ASKING_CALLS = ("commit", "commit_transaction", "abort_transaction", "produce") 
 RETRYING = "retry-"                     # of such clients all messages go in one request
 STATUS = ("no", "possibly", None)       # persisted, by librdkafka's number; None: it is
 NO_ERROR = "NO_ERROR"
+BURST_NS = 1_000_000    # between two acknowledgements of one batch: the plugin's own work
 
 
 class Sent:
@@ -38,7 +39,11 @@ class Sent:
 
     @property
     def offset(self):
-        return self.ack["offset"] if self.ack else -1
+        """librdkafka counts on from -1001 where the broker gave no first offset, and from -1 where
+        it refused: such numbers may look like an offset, and are none."""
+        if not self.ack or self.ack["error"] != NO_ERROR or self.persisted:
+            return -1
+        return self.ack["offset"]
 
     @property
     def error(self):
@@ -119,8 +124,9 @@ class Lines:
 
     def _read(self):
         open_sends = {}                 # (pid, address) -> Sent
-        requests = {}                   # (pid, client, broker, correlation id) -> line
+        requests = collections.defaultdict(list)    # (pid, client, broker) -> lines
         last_response = {}              # (pid, tid) -> line
+        last_ack = {}                   # (pid, tid) -> line
         for line in self.all:
             role = line["role"]
             if role == "client":
@@ -136,6 +142,11 @@ class Lines:
                     self.stray_acks.append(line)
                     continue
                 sent.ack = line
+                before = last_ack.get((line["pid"], line["tid"]), line)
+                is_same = line["t"] - before["t"] < BURST_NS and all(
+                    line[k] == before[k] for k in ("client", "topic", "partition", "err"))
+                line["batch"] = before.get("batch", line["t"]) if is_same else line["t"]
+                last_ack[line["pid"], line["tid"]] = line
                 response = last_response.get((line["pid"], line["tid"]))
                 if response and line["error"] == NO_ERROR:
                     sent.response, sent.request = response, response["request"]
@@ -147,11 +158,13 @@ class Lines:
                 call = Call(line)
                 (self.asked if call.api in ASKING_CALLS else self.calls).append(call)
             else:
-                key = line["pid"], line["client"], line["broker"], line["corrid"]
+                of = requests[line["pid"], line["client"], line["broker"]]
                 if role == "request":
-                    requests[key] = line
-                else:
-                    line["request"] = requests.get(key)
+                    of.append(line)
+                elif of:
+                    # By its round trip: librdkafka tells no correlation id of a response.
+                    at = line["t"] - line["rtt_us"] * 1000
+                    line["request"] = min(of, key=lambda r: abs(r["t"] - at))
                     last_response[line["pid"], line["tid"]] = line
 
     def _call(self):
@@ -199,6 +212,9 @@ class Lines:
     def complaints(self):
         """What is wrong with the truth itself: then nothing can be judged."""
         bad = ["an acknowledgement of nothing: %s" % line for line in self.stray_acks]
+        if any(line["role"] == "response" for line in self.all):
+            bad += ["%r: of no request" % sent for sent in self.sent
+                    if sent.offset >= 0 and not sent.request]
         for call in self.calls:
             if call.n != len(call.taken):
                 bad.append("%s: the call says %d" % (call, call.n))

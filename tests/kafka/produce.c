@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MANY 1200
+
 static unsigned int scenarios;		/* so far */
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
@@ -255,6 +257,25 @@ static void idempotent(const struct exercise *ex)
 	run_plain(ex, "idempotent", &ways[1], DELIVERY_CALLBACK, pairs);
 }
 
+/* In one request more messages than librdkafka's lowest number for an offset that is not known. */
+static void many_without_acks(const struct exercise *ex)
+{
+	static const char *const pairs[] = {
+		"acks", "0", "linger.ms", "500", "queue.buffering.max.ms", "500", NULL,
+	};
+	static const char name[] = "acks0-many";
+	struct producer p;
+
+	if (!is_wanted(ex, name))
+		return;
+	must(producer_new(&p, ex, name, DELIVERY_CALLBACK, pairs), name, "a producer");
+	p.partition = 0;
+	send_some(&p, send_produce, MANY);
+	producer_drain(&p);
+	producer_end(&p);
+	told(name, "sent", MANY);
+}
+
 /* One that commits and one that aborts, with messages in each. */
 static void transactions(const struct exercise *ex)
 {
@@ -308,6 +329,7 @@ void produce_all(const struct exercise *ex)
 	every_way(ex);
 	every_codec(ex);
 	idempotent(ex);
+	many_without_acks(ex);
 	transactions(ex);
 	fail_all(ex);
 }

@@ -20,6 +20,7 @@ BROKER = os.path.join(TOOLS, "platform/broker")
 EXERCISER = os.path.join(TOOLS, "kafka/exerciser")
 PLUGIN = os.path.join(TOOLS, "kafka/truth.so")
 SYSTEM_LIBRARY = "librdkafka.so.1"      # as the loader finds it
+CONFIG = "kafka: {message_key: true}\n"    # keys are told only to who wants them
 RUN_S = 120
 QUIET_S = 0.3
 
@@ -119,8 +120,11 @@ class Exercise:
         if not ready:
             raise RuntimeError("the exerciser did not start: " + self.errors())
         self.version = ready[1]
+        config = self.path("config.yaml")
+        with open(config, "w") as f:
+            f.write(CONFIG)
         self.tracer = session.Tracer(
-            self.directory, "tracer", "trace", "--pid", str(process.pid),
+            self.directory, "tracer", "trace", "--pid", str(process.pid), "--config", config,
             "--otlp-file", self.path("otlp.json"), *self.tracer_options).start()
         answer = "go\n"
         while answer:

@@ -4,11 +4,8 @@ import wants
 
 NOT_YET = frozenset({
     wants.BATCH,        # a batch is still one span a message
-    wants.SIZE,
     wants.GROUP,
-    wants.KEY,          # only with kafka.message_key
-    wants.ERROR,        # a message that fails alone keeps its span until the process ends
-    wants.PERSISTED,
+    wants.ALONE,        # such a message keeps its span until the process ends
     wants.QUEUE_US,
     wants.BROKER_US,
     wants.LARGE_HEADERS,

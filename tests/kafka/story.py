@@ -105,13 +105,15 @@ class Story:
         request = {"client": "made-up#producer-1", "client_id": client, "broker": 1,
                    "corrid": self.made}
         for _ in range(retries):
-            self.write("request", BROKER, **{**request, "corrid": 0})
+            self.write("request", BROKER, **request)
+            self.pass_us(100)
             span["attributes"]["spanstitch.kafka.retries"] = retries
         self.write("request", BROKER, **request)
         self.pass_us(200)
         if not error[0]:
-            self.write("response", BROKER, rtt_us=200, err=0, error="NO_ERROR", **request)
-            span["attributes"]["spanstitch.kafka.queue_us"] = 100
+            self.write("response", BROKER, rtt_us=200, err=0, error="NO_ERROR",
+                       **{**request, "corrid": 0})
+            span["attributes"]["spanstitch.kafka.queue_us"] = 100 * (retries + 1)
             span["attributes"]["spanstitch.kafka.broker_us"] = 200
         self.write("ack", BROKER, partition=partition, offset=offset, err=error[0],
                    error=error[1], status=status, **common)

@@ -21,6 +21,7 @@ BATCH = "batch"                 # one span a batch; without: one a message
 POLL, COMMIT = "poll", "commit"     # spans of these
 REFUSED = "refused"                 # spans of messages that produce() did not even take
 TRANSACTION, REBALANCE = "transaction", "rebalance"     # events
+ALONE = "failed alone"          # messages whose acknowledgement is not one of a batch
 LARGE_HEADERS = "large headers"     # ids of messages whose headers are of more bytes than this
 LARGE_HEADERS_BYTES = 900
 
@@ -75,7 +76,8 @@ def content(line):
 def want_sent(sent, wall_offset):
     want = Want("send", sent, wall_offset)
     want.topic = sent.topic
-    want.ends = [sent.ack["t"] + wall_offset] if sent.ack else []
+    # All of a batch end at once; that the plugin is told one by one is its own affair.
+    want.ends = [sent.ack["batch"] + wall_offset] if sent.ack else []
     want.error = sent.error
     want.attributes = {
         PARTITION: str(sent.partition) if sent.partition >= 0 else None,
