@@ -17,13 +17,14 @@ import trees  # noqa: E402
 from lines import Sent  # noqa: E402
 from wants import (  # noqa: E402
     ALONE, BROKER_US, ERROR, LARGE_HEADERS, LARGE_HEADERS_BYTES, OFFSET, OPERATIONS, PARTITION,
-    PERSISTED, QUEUE_US, REBALANCE, SIZE, TRANSACTION, wants_of)
+    PERSISTED, QUEUE_US, REBALANCE, SIZE, TRANSACTION, WAIT_MS, wants_of)
 
 APART_MAX_NS = 500_000_000      # a span that begins further from a message is not of it
 ALIGN_MAX = 4_000_000           # pairs of a message and a span that are tried, a client
 TIME_MAX_NS = 50_000_000        # of a single time, on a machine that does other things too
 TIME_MEDIAN_MAX_NS = 1_000_000  # of all of one client: further, and another moment is meant
 SPLIT_MAX_US = 5_000            # of queue_us and broker_us
+WAIT_MAX_MS = 2                 # of wait_ms
 
 class Span:
     def __init__(self, fields):
@@ -227,6 +228,13 @@ class Judge:
             elif abs(had[name] - ns // 1000) > SPLIT_MAX_US:
                 self._say(name, "%r: %d, not %d", want, had[name], ns // 1000)
 
+    def _wait(self, want):
+        """From the message's timestamp to its hand-over."""
+        line, had = want.of.line, want.span.attributes.get(WAIT_MS)
+        wanted = want.start // 1_000_000 - line["timestamp"]
+        if had is None or abs(had - wanted) > WAIT_MAX_MS:
+            self._say(WAIT_MS, "%r: %r, not %r", want, had, wanted)
+
     def _is_unread(self, message):
         size = sum(len(name) + len(value or "") for name, value in message.line["headers"]) // 2
         return LARGE_HEADERS in self.skip and size > LARGE_HEADERS_BYTES
@@ -250,6 +258,7 @@ class Judge:
         return (span.trace, span.span) if span else None
 
     def _single_ids(self, want):
+        self._wait(want)
         span, producer = want.span, self._producer_ids(want.taken[0])
         if self._is_unread(want.taken[0]):
             return

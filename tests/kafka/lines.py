@@ -73,6 +73,7 @@ class Taken:
         self.call = None
         self.ends = []          # times at which its processing may be said to end
         self.producer = None    # a Sent
+        self.lag = None         # messages behind it in the partition
 
     def __repr__(self):
         return "process %s:%d:%d of %s" % (self.topic, self.partition, self.offset, self.client_id)
@@ -179,8 +180,8 @@ class Lines:
             if i < 0:
                 continue
             taken.call = calls[i]
-            if taken.call.taken:
-                taken.call.taken[-1].ends.append(taken.t)
+            if taken.call.taken and "callback" in taken.call.api:
+                taken.call.taken[-1].ends = [taken.t]
             taken.call.taken.append(taken)
             if i + 1 < len(calls):
                 taken.ends.append(calls[i + 1].t)
@@ -206,8 +207,14 @@ class Lines:
 
     def _join(self):
         by_place = {(s.topic, s.partition, s.offset): s for s in self.sent if s.offset >= 0}
+        stored = collections.defaultdict(list)      # (topic, partition) -> acknowledgements
+        for sent in by_place.values():
+            stored[sent.topic, sent.partition].append(sent.ack)
         for taken in self.taken:
             taken.producer = by_place.get((taken.topic, taken.partition, taken.offset))
+            offsets = [ack["offset"] for ack in stored[taken.topic, taken.partition]
+                       if ack["t"] < taken.t]
+            taken.lag = max(offsets, default=taken.offset) - taken.offset
 
     def complaints(self):
         """What is wrong with the truth itself: then nothing can be judged."""

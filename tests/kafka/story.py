@@ -33,6 +33,7 @@ class Story:
         self.made = 0
         self.producers = {}     # (partition, offset) -> span
         self.contents = {}
+        self.last = {}          # partition -> its last offset
         self.write("client", client="made-up#producer-1", client_id="p", version="2.0.2",
                    type="producer", wall_offset=WALL)
         self.send("headed", 0, 0, "key", 10, "a" * 32, "b" * 16)
@@ -127,6 +128,7 @@ class Story:
         if offset >= 0:
             self.producers[partition, offset] = span
             self.contents[partition, offset] = key, size, headers
+            self.last[partition] = offset
         self.pass_us(50)
 
     @staticmethod
@@ -140,7 +142,8 @@ class Story:
         key, size, headers = self.contents[partition, offset]
         self.write("consume", CONSUMING, client=client + "#consumer-1", client_id=client,
                    group=group, msg="0x1", topic="t", partition=partition, offset=offset, err=0,
-                   error="NO_ERROR", timestamp=1, key=hexed(key), size=size, headers=headers)
+                   error="NO_ERROR",
+                   timestamp=(self.now + WALL) // (1000 * US) - 30, key=hexed(key), size=size, headers=headers)
 
     def call(self, api, n, begin, client="c", **fields):
         """The plugin's lines stand before it, as it is written when it returns."""
@@ -157,7 +160,8 @@ class Story:
         self.pass_us(10)
         key, size, _ = self.contents[partition, offset]
         span = self.span(label, "process", "t", client, **self.content(key, size),
-                         **{"messaging.consumer.group.name": group})
+                         **{"messaging.consumer.group.name": group, "spanstitch.kafka.wait_ms": 30,
+                            "spanstitch.kafka.lag": self.last[partition] - offset})
         self.placed(span, partition, offset)
         producer = self.producers[partition, offset]
         span["trace"], span["parent"] = producer["trace"], producer["id"]

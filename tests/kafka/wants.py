@@ -17,6 +17,7 @@ ERROR = "error.type"
 PERSISTED = "spanstitch.kafka.persisted"
 RETRIES = "spanstitch.kafka.retries"
 QUEUE_US, BROKER_US = "spanstitch.kafka.queue_us", "spanstitch.kafka.broker_us"
+WAIT_MS, LAG = "spanstitch.kafka.wait_ms", "spanstitch.kafka.lag"
 BATCH = "batch"                 # one span a batch; without: one a message
 POLL, COMMIT = "poll", "commit"     # spans of these
 REFUSED = "refused"                 # spans of messages that produce() did not even take
@@ -91,7 +92,7 @@ def want_taken(taken, wall_offset):
     want.topic, want.taken = taken.topic, [taken]
     want.ends = [end + wall_offset for end in taken.ends]
     want.attributes = {PARTITION: str(taken.partition), OFFSET: taken.offset, COUNT: None,
-                       GROUP: taken.group, **content(taken.line)}
+                       GROUP: taken.group, LAG: taken.lag, **content(taken.line)}
     return want
 
 
@@ -107,7 +108,7 @@ def want_batch(call, wall_offset):
 
 
 def want_poll(call, wall_offset):
-    """Of a call that gave several messages."""
+    """Of a call that gave several messages at once; one with a callback lasts as long as the work."""
     want = Want(POLL, call, wall_offset)
     want.topic, want.taken = call.taken[0].topic, call.taken
     want.ends = [call.taken[-1].t + wall_offset]
@@ -175,7 +176,7 @@ def wants_of(lines, skip):
             wants.append(want_batch(call, at))
         else:
             wants += [want_taken(taken, at) for taken in call.taken]
-        if len(call.taken) > 1 and POLL not in skip:
+        if call.is_batch and POLL not in skip:
             wants.append(want_poll(call, at))
     wants += [want_taken(taken, at) for taken in lines.taken if not taken.call]
     if COMMIT not in skip:
