@@ -26,6 +26,9 @@ TIME_MEDIAN_MAX_NS = 1_000_000  # of all of one client: further, and another mom
 SPLIT_MAX_US = 5_000            # of queue_us and broker_us
 WAIT_MAX_MS = 2                 # of wait_ms
 
+WANTED, NEVER, EITHER = "wanted", "never", "either"
+
+
 class Span:
     def __init__(self, fields):
         self.__dict__.update(fields)
@@ -85,18 +88,26 @@ def align(wants, spans):
 class Judge:
     """skip: names of what is not compared, "end of <client>", or operations that are not judged."""
 
-    def __init__(self, lines, spans, skip=()):
+    def __init__(self, lines, spans, skip=(), unacknowledged=WANTED):
+        """unacknowledged: whether messages of which nothing was heard must have a span."""
         self.lines = lines
         self.skip = frozenset(skip)
         self.spans = [s for s in spans if s.operation in OPERATIONS and
                       s.operation not in self.skip]
         self.wants = wants_of(lines, self.skip)
+        if unacknowledged == NEVER:
+            self.wants = [w for w in self.wants if not self._is_unheard(w)]
         self.wrong = collections.Counter()      # field -> how often
         self.findings = []
         self.apart = {"start": [], "end": []}   # ns, absolute
         self.apart_of = collections.defaultdict(list)   # (which, client) -> the same
         self.missing, self.strangers = [], []
         self._recognize()
+        if unacknowledged == EITHER:
+            self.wants = [w for w in self.wants if w.span or not self._is_unheard(w)]
+            self.missing = [w for w in self.missing if not self._is_unheard(w)]
+        self.findings = ["missing: %r" % w for w in self.missing]
+        self.findings += ["of nothing: %r" % s for s in self.strangers]
         for want in self.wants:
             if want.span and want.operation == "send":
                 want.of.span = want.span
@@ -136,8 +147,10 @@ class Judge:
                 used.add(id(span))
         self.missing = [w for w in self.wants if not w.span]
         self.strangers = [s for s in self.spans if id(s) not in used]
-        self.findings += ["missing: %r" % w for w in self.missing]
-        self.findings += ["of nothing: %r" % s for s in self.strangers]
+
+    @staticmethod
+    def _is_unheard(want):
+        return isinstance(want.of, Sent) and not want.of.ack
 
     def _unique(self):
         ids = collections.Counter((s.trace, s.span) for s in self.spans)

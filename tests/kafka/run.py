@@ -20,7 +20,7 @@ BROKER = os.path.join(TOOLS, "platform/broker")
 EXERCISER = os.path.join(TOOLS, "kafka/exerciser")
 PLUGIN = os.path.join(TOOLS, "kafka/truth.so")
 SYSTEM_LIBRARY = "librdkafka.so.1"      # as the loader finds it
-CONFIG = "kafka: {message_key: true}\n"    # keys are told only to who wants them
+CONFIG = "kafka: {message_key: true%s}\n"  # keys are told only to who wants them
 RUN_S = 120
 QUIET_S = 0.3
 
@@ -80,14 +80,15 @@ class Library:
 class Exercise:
     """One run: what the plugin wrote, and what the tracer made. Its files stay in directory."""
 
-    def __init__(self, directory, library=None, tracer=(), options=()):
+    def __init__(self, directory, library=None, tracer=(), config=""):
+        """tracer: options of it; config: more of its section kafka."""
         self.directory = directory
         self.library = library or Library()
         self.version = None             # what the library says that it is
         self.told = []                  # the exerciser's lines
         self.tracer = None
         self.tracer_options = list(tracer)
-        self.options = list(options)
+        self.config = config
         self.codes = []
         os.makedirs(directory, exist_ok=True)
 
@@ -98,7 +99,7 @@ class Exercise:
         with Broker() as broker:
             with open(self.path("exerciser.err"), "wb") as errors:
                 process = subprocess.Popen(
-                    [*self.library.command(), broker.address, "--plugin", PLUGIN, *self.options],
+                    [*self.library.command(), broker.address, "--plugin", PLUGIN],
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
                     env={**os.environ, **self.library.environment(),
                          "SPANSTITCH_TRUTH": self.path("truth.jsonl")})
@@ -122,7 +123,7 @@ class Exercise:
         self.version = ready[1]
         config = self.path("config.yaml")
         with open(config, "w") as f:
-            f.write(CONFIG)
+            f.write(CONFIG % (self.config and ", " + self.config))
         self.tracer = session.Tracer(
             self.directory, "tracer", "trace", "--pid", str(process.pid), "--config", config,
             "--otlp-file", self.path("otlp.json"), *self.tracer_options).start()
@@ -163,8 +164,9 @@ class Exercise:
             self._lines = lines.Lines(self.path("truth.jsonl"))
         return self._lines
 
-    def judged(self, skip=()):
-        return judge.Judge(self.lines(), judge.read_spans(self.path("otlp.json")), skip)
+    def judged(self, skip=(), unacknowledged=judge.WANTED):
+        return judge.Judge(self.lines(), judge.read_spans(self.path("otlp.json")), skip,
+                           unacknowledged)
 
     def counters(self):
         return session.Counters(self.tracer.said())

@@ -22,3 +22,5 @@ NOT_YET = frozenset({
     "end of read-event",        # nor has sid's 2.14.2 of rd_kafka_queue_poll
     "end of read-eventarray",
 })
+
+MODES = ("full",)       # and light, switch: once there is a light mode

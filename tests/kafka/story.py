@@ -53,6 +53,7 @@ class Story:
         self.transaction("in txn")
         self.send("retried", 3, 1, "z", 18, client="retry-1", retries=2)
         self.refused("refused")
+        self.unheard("unheard")
 
     def write(self, role, tid=PRODUCING, **fields):
         self.lines.append({"role": role, "t": self.now, "pid": PID, "tid": tid, **fields})
@@ -217,6 +218,15 @@ class Story:
         self.pass_us(30)
         self.call("commit_transaction", 0, begin, "txn")
         self.spans[label]["events"] = [("transaction.commit", {"spanstitch.kafka.outcome": "ok"})]
+
+    def unheard(self, label):
+        """A message that was never acknowledged."""
+        span = self.span(label, "send", "t", "p", **{
+            "error.type": "process_exit", "messaging.message.body.size": 19})
+        self.write("send", client="made-up#producer-1", client_id="p", topic="t", msg="0x9",
+                   partition=-1, offset=0, key=None, size=19, headers=[])
+        span["end"] = self.pass_us(900)
+        span["error"] = True
 
     def refused(self, label):
         """A message that was none."""

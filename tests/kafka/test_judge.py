@@ -19,7 +19,7 @@ BATCH_LINK = {"messaging.kafka.offset": 0, "messaging.message.body.size": 15,
               "messaging.destination.partition.id": "1"}
 
 
-def verdict_on(told, skip=()):
+def verdict_on(told, unacknowledged=judge.WANTED):
     with tempfile.TemporaryDirectory() as directory:
         truth, otlp = (os.path.join(directory, name) for name in ("truth.jsonl", "otlp.json"))
         with open(truth, "w") as f:
@@ -27,7 +27,8 @@ def verdict_on(told, skip=()):
         with open(otlp, "w") as f:
             f.write(told.otlp())
         read = lines.Lines(truth)
-        return read.complaints(), judge.Judge(read, judge.read_spans(otlp), skip)
+        return read.complaints(), judge.Judge(read, judge.read_spans(otlp), (),
+                                              unacknowledged)
 
 
 def put(label, field, value):
@@ -201,8 +202,23 @@ def check_joins():
         checks.check(name, had != wanted and "%s, not %s" % (had, wanted), had)
 
 
+def check_unheard():
+    """Of a message that was never acknowledged: (missing, strangers) with its span and without."""
+    for word, wanted in ((judge.WANTED, ((0, 0), (1, 0))), (judge.NEVER, ((0, 1), (0, 0))),
+                         (judge.EITHER, ((0, 0), (0, 0)))):
+        had = []
+        for change in (lambda told: None, drop("unheard")):
+            told = story.Story()
+            change(told)
+            j = verdict_on(told, word)[1]
+            had.append((len(j.missing), len(j.strangers)))
+        checks.check("unheard: " + word, tuple(had) != wanted and "%s, not %s" % (had, wanted),
+                     wanted)
+
+
 def main():
     check_joins()
+    check_unheard()
     told = story.Story()
     complaints, whole = verdict_on(told)
     checks.check("the story's own truth is sound", complaints)
