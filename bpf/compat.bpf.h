@@ -23,6 +23,8 @@ static __always_inline const struct pt_regs *syscall_regs(void)
 #define CALL_ARG0(regs) ((regs)->di)
 #define CALL_ARG1(regs) ((regs)->si)
 #define CALL_ARG2(regs) ((regs)->dx)
+#define CALL_ARG4(regs) ((regs)->r8)
+#define CALL_STACK(regs) ((regs)->sp)	/* at the entry: the return address; then arguments */
 #define CALL_RESULT(regs) ((regs)->ax)
 
 /* NULL: the root. The field is kernfs_node.__parent since 6.15. */

@@ -25,9 +25,11 @@ extern const volatile struct knobs knobs;
 #define RING_96 96
 #define RING_256 256
 #define RING_768 768
+#define RING_1024 1024
 #define RING_1536 1536
 #define RING_2560 2560
 #define RING_4352 4352
+#define RING_5120 5120
 
 void count(enum counter id);
 void count_add(enum counter id, __u64 n);
@@ -37,6 +39,7 @@ void *ring_reserve(__u32 room);
 void ring_submit(void *record);
 void ring_submit_urgent(void *record);	/* the agent must act: wakes it at once */
 void ring_discard(void *record, enum counter cause);
+void ring_abandon(void *record);	/* it comes again, in another form: not counted */
 
 /* of the current process and thread; @flags: WIRE_F_* */
 void head_fill(struct wire_head *h, enum wire_kind kind, __u64 ts_ns, __u32 flags);
@@ -56,8 +59,25 @@ void target_exit(__u32 tgid);
  * Returns the WIRE_F_* flags of the thread.
  */
 __u32 label_resolve(struct wire_labels *ret, const struct wire_label *inbound);
-void label_consumed(__u64 id);		/* this thread now processes that Kafka message */
-bool label_take_consumed(struct wire_label *ret);	/* it has ended; false: there was none */
+
+/* the poll that a thread is in, or was in last */
+struct poll {
+	__u64 ts_ns;		/* its entry; 0: not seen */
+	__u64 queue;		/* its first argument: client or queue */
+	__u32 kind;		/* enum kafka_poll_kind */
+	__u32 may_wait;		/* it may block for long: what it ends is to be told now */
+};
+
+/* what a poll has ended, and when; id 0: nothing that is still to be told */
+struct poll_end {
+	struct wire_label label;
+	__u64 ts_ns;
+};
+
+/* This thread polls: it has done with the message in hand. */
+void label_polled(const struct poll *poll, struct poll_end *ret);
+/* This thread now processes that Kafka message. *ret: the poll that gave it. */
+void label_consumed(__u64 id, struct poll *ret);
 void label_loop(void);			/* this thread waits for events: it works for nobody */
 void label_accepted(__u64 ino);		/* this thread accepted that connection */
 void label_copied(__u64 child);		/* the current task was copied */

@@ -1,11 +1,33 @@
 /*
- * kafka: librdkafka's interceptor call points, which every produced, acknowledged and consumed
- * message passes whether or not an interceptor is registered; and its poll functions' entries.
+ * kafka: librdkafka's interceptor call points, which every produced and consumed message passes
+ * whether or not an interceptor is registered; and its poll functions' entries.
  */
 #include "compat.bpf.h"
 #include "kafka.bpf.h"
 
-#define BATCH_MAX 10000		/* messages of an acknowledged batch: librdkafka's default limit */
+#define HANDLES_MAX 4096
+#define WAIT_MS_MAX 1000	/* a poll that may wait longer tells at once what it ends */
+
+struct handle_key {
+	__u64 tgid, queue;
+};
+
+/* Runtimes that move their work between threads: what a handle gave last, to be ended by its
+ * next poll on whichever thread.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, HANDLES_MAX);
+	__type(key, struct handle_key);
+	__type(value, struct wire_label);
+} kafka_handles SEC(".maps");
+
+static bool is_by_handle(void)
+{
+	const struct target_knobs *k = target_knobs_get();
+
+	return k && k->by_handle;
+}
 
 /* rd_kafka_interceptors_on_send(rk, message): the producing thread */
 SEC("?uprobe.multi")
@@ -18,13 +40,20 @@ int kafka_send(struct pt_regs *ctx)
 		.labels = &labels,
 	};
 
-	if (!target_is_traced() || !message_read(&p.m, p.address))
+	p.k = kafka_file(bpf_get_attach_cookie(ctx));
+	if (!p.k || !target_is_traced() || !message_read(&p.m, p.address))
 		return 0;
-	p.cookie = bpf_get_attach_cookie(ctx);
 	p.ts_ns = bpf_ktime_get_ns();
 	p.flags = label_resolve(&labels, NULL);
 	message_emit(&p, WIRE_KAFKA_SEND);
 	return 0;
+}
+
+static void handle_consumed(const struct wire_label *label, __u64 queue)
+{
+	struct handle_key key = { bpf_get_current_pid_tgid() >> 32, queue };
+
+	bpf_map_update_elem(&kafka_handles, &key, label, BPF_ANY);
 }
 
 /* rd_kafka_interceptors_on_consume(rk, message): the thread that is about to get it */
@@ -33,20 +62,32 @@ int kafka_consume(struct pt_regs *ctx)
 {
 	struct wire_label label = { .kind = LABEL_KAFKA };
 	struct wire_labels labels;
+	struct poll poll = { 0 };
 	struct parts p = {
 		.rk = CALL_ARG0(ctx),
 		.address = CALL_ARG1(ctx),
 		.labels = &labels,
 	};
+	bool by_handle;
 
-	if (!target_is_traced() || !message_read(&p.m, p.address))
+	p.k = kafka_file(bpf_get_attach_cookie(ctx));
+	if (!p.k || !target_is_traced() || !message_read(&p.m, p.address))
 		return 0;
-	p.cookie = bpf_get_attach_cookie(ctx);
 	p.ts_ns = bpf_ktime_get_ns();
+	kafka_client_tell(p.k, p.rk, p.ts_ns);
 	label.id = p.ts_ns;
 	label.op = (__u32)bpf_get_current_pid_tgid();
-	p.flags = label_resolve(&labels, &label);
-	label_consumed(p.ts_ns);
+	by_handle = is_by_handle();
+	label_consumed(by_handle ? 0 : p.ts_ns, &poll);
+	p.flags = label_resolve(&labels, by_handle ? NULL : &label);
+	if (by_handle)
+		handle_consumed(&label, poll.queue);
+	p.polled_ns = poll.ts_ns;
+	p.queue = poll.queue;
+	if (poll.kind == KAFKA_POLL_BATCH)
+		p.kafka_flags = WIRE_KAFKA_BATCH_POLL;
+	else if (poll.kind == KAFKA_POLL_CALLBACK)
+		p.kafka_flags = WIRE_KAFKA_CALLBACK_POLL;
 	if (p.m.consumer.raw_len > 0) {
 		p.raw = p.m.consumer.raw;
 		p.raw_len = p.m.consumer.raw_len;
@@ -55,89 +96,61 @@ int kafka_consume(struct pt_regs *ctx)
 	return 0;
 }
 
-/* Entry of a poll function: this thread has done with the message that it got before. */
-SEC("?uprobe.multi")
-int kafka_poll(void *ctx UNUSED)
+static void poll_emit(const struct wire_label *ended, __u64 ended_ns, __u64 queue)
 {
-	struct wire_kafka_poll *r;
-	struct wire_label ended;
+	struct wire_kafka_poll *r = ring_reserve(RING_96);
 
-	if (!target_is_traced() || !label_take_consumed(&ended))
-		return 0;
-	r = ring_reserve(RING_96);
 	if (!r)
-		return 0;
+		return;
 	head_fill(&r->head, WIRE_KAFKA_POLL, bpf_ktime_get_ns(), 0);
 	r->head.len = sizeof(*r);
-	r->ended = ended;
+	r->ended = *ended;
+	r->ended_ns = ended_ns;
+	r->queue = queue;
 	ring_submit(r);
-	return 0;
 }
 
-struct ack_walk {
-	__u64 message, rk, ts_ns;
-	__s32 err;
-	__u32 batch_count;
-	__u32 is_stopped, pad;
-};
-
-static long ack_step(__u32 i UNUSED, struct ack_walk *w)
+static void poll_by_handle(const struct poll *poll)
 {
-	struct wire_kafka_ack *r;
-	struct message m;
+	struct handle_key key = { bpf_get_current_pid_tgid() >> 32, poll->queue };
+	struct wire_label *held = bpf_map_lookup_elem(&kafka_handles, &key), ended;
 
-	if (!w->message || !message_read(&m, w->message)) {
-		w->is_stopped = 1;	/* no count here: the verifier would follow its values */
-		return 1;
-	}
-	r = ring_reserve(RING_96);
-	if (r) {
-		struct wire_kafka_acked *one = (void *)(r + 1);
-
-		head_fill(&r->head, WIRE_KAFKA_ACK, w->ts_ns, 0);
-		r->head.len = sizeof(*r) + sizeof(*one);
-		r->client = w->rk;
-		r->sent_ns = 0;
-		r->batch_count = w->batch_count;
-		r->count = 1;
-		one->msg = w->message;
-		one->offset = m.offset;
-		one->partition = m.partition;
-		one->err = w->err ? w->err : m.err;
-		one->retries = 0;
-		one->status = m.status;
-		ring_submit(r);
-	}
-	w->message = m.next;	/* of a lost one too: each is counted */
-	return 0;
+	if (!held)
+		return;
+	ended = *held;
+	bpf_map_delete_elem(&kafka_handles, &key);
+	poll_emit(&ended, poll->ts_ns, poll->queue);
 }
 
-/* rd_kafka_interceptors_on_acknowledgement_queue(rk, queue, err): once a partition's batch */
+/* Which argument of a poll function is its timeout, in milliseconds; 0: not known. */
+static bool may_wait(struct pt_regs *ctx, __u32 timeout_arg)
+{
+	__u32 first = CALL_ARG1(ctx), second = CALL_ARG2(ctx);
+
+	barrier_var(first);	/* both are read: the verifier wants no address that is chosen */
+	barrier_var(second);
+	return !timeout_arg || (timeout_arg == 1 ? first : second) > WAIT_MS_MAX;
+}
+
+/* Entry of a poll function: this thread has done with the message that it got before. */
 SEC("?uprobe.multi")
-int kafka_ack_queue(struct pt_regs *ctx)
+int kafka_poll(struct pt_regs *ctx)
 {
-	struct {
-		__u64 first, last;
-		__s32 count, pad;
-	} queue;
-	struct ack_walk w = { .rk = CALL_ARG0(ctx), .err = (__s32)CALL_ARG2(ctx) };
-	__u32 n, done;
+	__u64 cookie = bpf_get_attach_cookie(ctx);
+	struct poll poll = {
+		.queue = CALL_ARG0(ctx),
+		.kind = cookie >> 32 & 0xff,
+		.may_wait = may_wait(ctx, cookie >> 40 & 0xff),
+	};
+	struct poll_end end;
 
 	if (!target_is_traced())
 		return 0;
-	if (bpf_probe_read_user(&queue, sizeof(queue), (const void *)CALL_ARG1(ctx))) {
-		count(KERNEL_RECORDS);
-		count(LOST_READ_FAULT);
-		return 0;
-	}
-	n = queue.count < 0 ? 0 : queue.count;
-	w.message = queue.first;
-	w.batch_count = n;
-	w.ts_ns = bpf_ktime_get_ns();
-	done = bpf_loop(n < BATCH_MAX ? n : BATCH_MAX, ack_step, &w, 0);
-	if (w.is_stopped)
-		done--;
-	if (done < n)
-		count_add(FAIL_BATCH_CUT, n - done);
+	poll.ts_ns = bpf_ktime_get_ns();
+	label_polled(&poll, &end);
+	if (end.label.id)
+		poll_emit(&end.label, end.ts_ns, poll.queue);
+	if (is_by_handle())
+		poll_by_handle(&poll);
 	return 0;
 }

@@ -13,6 +13,8 @@ struct thread {
 	struct wire_label label;
 	__u64 consumed;		/* id of the Kafka message in processing; 0: none */
 	__u64 accepted;		/* connection that no task has taken yet; 0: none */
+	struct poll poll;	/* the Kafka poll that it is in, or was in last */
+	__u64 untold;		/* id of the message that this poll ended, not told yet; 0: none */
 	__u32 is_loop;
 	__u32 pad;
 };
@@ -168,39 +170,66 @@ __hidden __u32 label_resolve(struct wire_labels *ret, const struct wire_label *i
 	return t->is_loop ? WIRE_F_LOOP_THREAD : 0;
 }
 
-__hidden void label_consumed(__u64 id)
+/* The label of a message goes with it, from the thread and from the task. */
+static void consumed_clear(struct thread *t, __u64 id)
+{
+	const struct wire_label *label;
+	__u64 context;
+
+	if (t->label.kind == LABEL_KAFKA)
+		__builtin_memset(&t->label, 0, sizeof(t->label));
+	context = python_context();
+	if (!context)
+		return;
+	label = task_label_get(context);
+	if (label && label->kind == LABEL_KAFKA && label->id == id)
+		task_label_clear(context);
+}
+
+static void poll_end_fill(struct poll_end *ret, __u64 id, __u64 ts_ns)
+{
+	ret->label.kind = LABEL_KAFKA;
+	ret->label.id = id;
+	ret->label.op = (__u32)bpf_get_current_pid_tgid();
+	ret->ts_ns = ts_ns;
+}
+
+/*
+ * The message in hand is kept beside the label: a loop that waits for events or serves HTTP
+ * meanwhile loses the label, and yet the processing of its message ends at its next poll only.
+ * The end is told by the next message, which names the poll that gave it; at the next poll where
+ * this one gave none; and at once where this one may wait for long.
+ */
+__hidden void label_polled(const struct poll *poll, struct poll_end *ret)
 {
 	struct thread *t = thread_get_or_make();
 
-	if (t)
-		t->consumed = id;
+	__builtin_memset(ret, 0, sizeof(*ret));
+	if (!t)
+		return;
+	if (t->untold)
+		poll_end_fill(ret, t->untold, t->poll.ts_ns);
+	t->untold = 0;
+	if (t->consumed) {
+		consumed_clear(t, t->consumed);
+		if (poll->may_wait)
+			poll_end_fill(ret, t->consumed, poll->ts_ns);
+		else
+			t->untold = t->consumed;
+		t->consumed = 0;
+	}
+	t->poll = *poll;
 }
 
-/* Kept beside the label: a loop that waits for events or serves HTTP meanwhile loses the label,
- * and yet the processing of its message ends at its next poll only.
- */
-__hidden bool label_take_consumed(struct wire_label *ret)
+__hidden void label_consumed(__u64 id, struct poll *ret)
 {
-	const struct wire_label *label;
-	struct thread *t = thread_get();
-	__u64 context;
+	struct thread *t = thread_get_or_make();
 
-	if (!t || !t->consumed)
-		return false;
-	ret->kind = LABEL_KAFKA;
-	ret->id = t->consumed;
-	ret->op = (__u32)bpf_get_current_pid_tgid();
-	t->consumed = 0;
-	if (t->label.kind == LABEL_KAFKA)
-		__builtin_memset(&t->label, 0, sizeof(t->label));
-
-	context = python_context();
-	if (!context)
-		return true;
-	label = task_label_get(context);
-	if (label && label->kind == LABEL_KAFKA && label->id == ret->id)
-		task_label_clear(context);
-	return true;
+	if (!t)
+		return;
+	t->consumed = id;
+	t->untold = 0;
+	*ret = t->poll;
 }
 
 __hidden void label_loop(void)

@@ -1,41 +1,21 @@
 /*
- * message: one librdkafka message -> one record: topic, client, key and header block.
+ * message: one librdkafka message -> one record: topic, client, key and header block; and an
+ * acknowledged batch -> records of many whole messages (light mode).
  *
- * Layouts of librdkafka 1.0 to 2.15; what varies comes with the attach cookie (struct kafka_knobs).
+ * Layouts of librdkafka 1.0 to 2.15; what varies is in struct kafka_knobs.
  */
-#include "kafka.bpf.h"
+#include "message.bpf.h"
 
-#define LIST_MAX 64		/* headers of a parsed list that are looked at */
-#define LIST_NAME_MAX 256	/* bytes; a longer name or value leaves its header out */
-#define LIST_VALUE_MAX 512
 #define TOPIC_LIGHT 0x544b524c	/* "LRKT": a topic object that holds its name only */
 #define LIGHT_NAME_OFF 24
 #define TIMESTAMP_NONE 0
 
-struct header_list {		/* rd_list_t in front of rd_kafka_headers_t */
-	__s32 size, count;
-	__u64 elements;
-};
+/* What most messages fit; those that do not are written again into a larger record. */
+#define SMALL_TOPIC_MAX 128
+#define SMALL_CLIENT_MAX 64
+#define SMALL_HEADERS_MAX 256
 
-struct header {			/* rd_kafka_header_t; its name stands behind */
-	__u64 serialized_size, value_size, name_size, value;
-};
-
-struct list_walk {
-	__u8 *tail;		/* of the header block; room for LIST_ROOM */
-	__u64 elements;
-	__u32 used, whole;
-	__u32 is_cut, pad;
-};
-
-#define FRONT_MAX (2 * WIRE_NAME_MAX + WIRE_KEY_MAX)	/* of the tail before the headers */
-#define LIST_ROOM (WIRE_HEADERS_MAX + sizeof(struct wire_kafka_header) + LIST_NAME_MAX + \
-		   LIST_VALUE_MAX)
-_Static_assert(RING_2560 >= sizeof(struct wire_kafka) + FRONT_MAX + LIST_ROOM, "room for a list");
-#define RAW_ROOM(room) ((room) - sizeof(struct wire_kafka) - FRONT_MAX)
-_Static_assert(RAW_ROOM(RING_2560) >= WIRE_HEADERS_MAX, "room for a raw block");
-
-static __u64 user_word(__u64 address)
+__hidden __u64 user_word(__u64 address)
 {
 	__u64 value = 0;
 
@@ -44,8 +24,7 @@ static __u64 user_word(__u64 address)
 	return value;
 }
 
-/* Address of the topic's name; 0: not known. */
-static __u64 topic_name(__u64 topic, __u32 name_off)
+__hidden __u64 message_topic(__u64 topic, __u32 name_off)
 {
 	__u64 string;
 
@@ -59,40 +38,10 @@ static __u64 topic_name(__u64 topic, __u32 name_off)
 	return string ? user_word(string + 8) : 0;
 }
 
-/* Appends a C string of the program at @off of the tail; returns its length without the NUL. */
-static __always_inline __u32 append_string(struct wire_kafka *r, __u32 off, __u64 address)
-{
-	__s64 n;
-
-	if (!address || off > WIRE_NAME_MAX)
-		return 0;
-	n = bpf_probe_read_user_str((__u8 *)(r + 1) + off, WIRE_NAME_MAX, (const void *)address);
-	if (n < 0)
-		count(FAIL_READ_FAULT);
-	return n > 1 ? (n - 1) & (WIRE_NAME_MAX - 1) : 0;
-}
-
-static __always_inline __u32 append_key(struct wire_kafka *r, __u32 off, const struct message *m)
-{
-	__u32 n = m->key_len < WIRE_KEY_MAX ? m->key_len : WIRE_KEY_MAX;
-
-	if (!m->key || off > 2 * WIRE_NAME_MAX)
-		return 0;
-	barrier_var(n);
-	if (n > WIRE_KEY_MAX)
-		return 0;
-	if (bpf_probe_read_user((__u8 *)(r + 1) + off, n, (const void *)m->key)) {
-		count(FAIL_READ_FAULT);
-		return 0;
-	}
-	return n;
-}
-
-/* Everything but the headers. Returns the bytes of the tail that are used. */
-static __u32 fill_front(struct wire_kafka *r, const struct parts *p, enum wire_kind kind)
+/* Everything of the fixed part; the lengths of the tail's parts are still 0. */
+static void fill_head(struct wire_kafka *r, const struct parts *p, enum wire_kind kind)
 {
 	const struct message *m = &p->m;
-	__u32 name_off = p->cookie >> 32, off;
 
 	head_fill(&r->head, kind, p->ts_ns, p->flags);
 	r->labels = *p->labels;
@@ -101,8 +50,8 @@ static __u32 fill_front(struct wire_kafka *r, const struct parts *p, enum wire_k
 	r->offset = kind == WIRE_KAFKA_CONSUME ? m->offset : OFFSET_INVALID;
 	r->timestamp_ms = m->timestamp_type == TIMESTAMP_NONE ? -1 : m->timestamp_ms;
 	r->enqueued_us = kind == WIRE_KAFKA_SEND ? m->producer.enqueued_us : 0;
-	r->polled_ns = 0;
-	r->queue = 0;
+	r->polled_ns = p->polled_ns;
+	r->queue = p->queue;
 	r->high = OFFSET_INVALID;
 	r->partition = m->partition;
 	r->err = m->err;
@@ -110,13 +59,19 @@ static __u32 fill_front(struct wire_kafka *r, const struct parts *p, enum wire_k
 	r->value_len = m->len;
 	r->headers_len = 0;
 	r->headers_captured = 0;
-	r->flags = (m->key ? 0 : WIRE_KAFKA_NULL_KEY) | (m->payload ? 0 : WIRE_KAFKA_NULL_VALUE);
+	r->flags = message_flags(m) | p->kafka_flags;
+}
 
-	off = r->topic_captured = append_string(r, 0, topic_name(m->topic, (__u32)p->cookie));
-	r->client_captured = append_string(r, off, name_off && p->rk ? p->rk + name_off : 0);
-	off += r->client_captured;
-	r->key_captured = append_key(r, off, m);
-	return off + r->key_captured;
+/* The high watermark of its partition, where the way to it is known. */
+static void fill_high(struct wire_kafka *r, const struct parts *p)
+{
+	__u64 toppar;
+
+	if (!p->k->high_off)
+		return;
+	toppar = user_word(p->address + p->k->toppar_off);
+	if (toppar)
+		r->high = user_word(toppar + p->k->high_off);
 }
 
 static __always_inline void submit(struct wire_kafka *r, __u32 front)
@@ -127,23 +82,59 @@ static __always_inline void submit(struct wire_kafka *r, __u32 front)
 	ring_submit(r);
 }
 
-/* No headers, or the raw block of a consumed message. @room: a constant, for the verifier */
-static __always_inline void write_raw(const struct parts *p, enum wire_kind kind,
-				      const __u32 room)
+/* Topic, client and key. Returns the bytes of the tail that are used. */
+static __always_inline __u32 fill_front(struct wire_kafka *r, const struct parts *p,
+					const __u32 topic_max, const __u32 client_max)
 {
+	__u8 *tail = (__u8 *)(r + 1);
+	__u32 off;
+
+	off = r->topic_captured = append_string(tail, message_topic(p->m.topic, p->k->topic_off),
+						topic_max);
+	barrier_var(off);
+	if (off >= topic_max)
+		off = 0;
+	r->client_captured = append_string(tail + off, p->k->name_off && p->rk ?
+					   p->rk + p->k->name_off : 0, client_max);
+	off += r->client_captured;
+	barrier_var(off);
+	if (off >= topic_max + client_max)
+		off = 0;
+	r->key_captured = append_key(tail + off, &p->m);
+	return off + r->key_captured;
+}
+
+/* true: the record has it all, and is gone. The limits are constants, for the verifier. */
+static __always_inline bool fits(const struct wire_kafka *r, const __u32 topic_max,
+				 const __u32 client_max)
+{
+	return r->topic_captured < topic_max - 1 && r->client_captured < client_max - 1;
+}
+
+static __always_inline bool write_raw(const struct parts *p, enum wire_kind kind,
+				      const __u32 room, const __u32 topic_max,
+				      const __u32 client_max)
+{
+	const __u32 front_max = topic_max + client_max + WIRE_KEY_MAX;
 	struct wire_kafka *r = ring_reserve(room);
 	__u32 front, n;
 
 	if (!r)
-		return;
-	front = fill_front(r, p, kind);
+		return true;
+	fill_head(r, p, kind);
+	fill_high(r, p);
+	front = fill_front(r, p, topic_max, client_max);
+	if (room != RING_2560 && !fits(r, topic_max, client_max)) {
+		ring_abandon(r);
+		return false;
+	}
 	n = p->raw_len < WIRE_HEADERS_MAX ? p->raw_len : WIRE_HEADERS_MAX;
 	if (n) {
 		r->headers_len = p->raw_len;
 		r->flags |= WIRE_KAFKA_RAW_HEADERS;
 		barrier_var(front);
 		barrier_var(n);
-		if (front > FRONT_MAX || n > RAW_ROOM(room))
+		if (front > front_max || n > room - sizeof(*r) - front_max)
 			n = 0;
 		else if (bpf_probe_read_user((__u8 *)(r + 1) + front, n, (const void *)p->raw)) {
 			count(FAIL_READ_FAULT);
@@ -154,81 +145,66 @@ static __always_inline void write_raw(const struct parts *p, enum wire_kind kind
 			r->flags |= WIRE_KAFKA_CUT_HEADERS;
 	}
 	submit(r, front);
+	return true;
 }
 
-/* One header to the tail, or left out if it does not fit: a later, smaller one may. */
-static long list_step(__u32 i, struct list_walk *w)
+static long small_step(__u32 i, struct list_walk *w)
 {
-	struct wire_kafka_header *out;
-	__u64 address = user_word(w->elements + 8ULL * i);
-	struct header h;
-	__u32 off = w->used, name, value;
-
-	if (!address || bpf_probe_read_user(&h, sizeof(h), (const void *)address)) {
-		count(FAIL_READ_FAULT);
-		return 1;
-	}
-	w->whole += sizeof(*out) + h.name_size + (h.value ? h.value_size : 0);
-	name = h.name_size;
-	value = h.value ? h.value_size : 0;
-	barrier_var(off);
-	barrier_var(name);
-	barrier_var(value);
-	if (h.name_size > LIST_NAME_MAX - 1 || h.value_size > LIST_VALUE_MAX - 1 ||
-	    off + sizeof(*out) + name + value > WIRE_HEADERS_MAX) {
-		w->is_cut = 1;
-		return 0;
-	}
-	/* again, in the form that the verifier follows */
-	if (off > WIRE_HEADERS_MAX || name > LIST_NAME_MAX || value > LIST_VALUE_MAX)
-		return 1;
-	out = (void *)w->tail + off;
-	out->name_len = name;
-	out->value_len = h.value ? value : WIRE_NULL_VALUE;
-	off += sizeof(*out);
-	if (bpf_probe_read_user(w->tail + off, name, (const void *)(address + sizeof(h))) ||
-	    bpf_probe_read_user(w->tail + off + name, value, (const void *)h.value)) {
-		count(FAIL_READ_FAULT);
-		return 1;
-	}
-	w->used = off + name + value;
-	return 0;
+	return list_step(i, w, SMALL_HEADERS_MAX, SMALL_NAME_MAX, SMALL_VALUE_MAX);
 }
 
-static void write_list(const struct parts *p, enum wire_kind kind)
+static long large_step(__u32 i, struct list_walk *w)
 {
-	struct wire_kafka *r = ring_reserve(RING_2560);
-	struct list_walk w = { 0 };
-	struct header_list list = { 0 };
-	__u32 front, n;
+	return list_step(i, w, WIRE_HEADERS_MAX, LIST_NAME_MAX, LIST_VALUE_MAX);
+}
+
+static __always_inline bool write_list(const struct parts *p, enum wire_kind kind,
+				       const __u32 room, const __u32 topic_max,
+				       const __u32 client_max)
+{
+	const __u32 front_max = topic_max + client_max + WIRE_KEY_MAX;
+	struct wire_kafka *r = ring_reserve(room);
+	struct list_walk w;
+	__u32 front;
+	bool is_cut;
 
 	if (!r)
-		return;
-	front = fill_front(r, p, kind);
+		return true;
+	fill_head(r, p, kind);
+	front = fill_front(r, p, topic_max, client_max);
 	barrier_var(front);
-	if (front > FRONT_MAX)
-		front = FRONT_MAX;
-	if (bpf_probe_read_user(&list, sizeof(list), (const void *)p->m.headers))
-		count(FAIL_READ_FAULT);
-	n = list.count < 0 ? 0 : list.count;
-	w.is_cut = n > LIST_MAX;
-	w.elements = list.elements;
+	if (front > front_max)
+		front = 0;
 	w.tail = (__u8 *)(r + 1) + front;
-	bpf_loop(n < LIST_MAX ? n : LIST_MAX, list_step, &w, 0);
-	r->headers_len = w.whole;
-	r->headers_captured = w.used;
-	r->flags |= WIRE_KAFKA_LIST_HEADERS | (w.is_cut ? WIRE_KAFKA_CUT_HEADERS : 0);
+	w.used = &r->headers_captured;
+	w.whole = &r->headers_len;
+	is_cut = list_walk(&w, p->m.headers, room == RING_2560 ? large_step : small_step);
+	if (room != RING_2560 && (is_cut || !fits(r, topic_max, client_max))) {
+		ring_abandon(r);
+		return false;
+	}
+	r->flags |= WIRE_KAFKA_LIST_HEADERS | (is_cut ? WIRE_KAFKA_CUT_HEADERS : 0);
 	submit(r, front);
+	return true;
 }
+
+#define SMALL_FRONT (SMALL_TOPIC_MAX + SMALL_CLIENT_MAX + WIRE_KEY_MAX)
+_Static_assert(RING_1024 >= sizeof(struct wire_kafka) + SMALL_FRONT + SMALL_HEADERS_MAX +
+	       sizeof(struct wire_kafka_header) + SMALL_NAME_MAX + SMALL_VALUE_MAX, "small list");
+_Static_assert(RING_2560 >= sizeof(struct wire_kafka) + 2 * WIRE_NAME_MAX + WIRE_KEY_MAX +
+	       LIST_ROOM, "large list");
+_Static_assert(RING_768 >= sizeof(struct wire_kafka) + SMALL_FRONT + SMALL_HEADERS_MAX, "raw");
 
 __hidden void message_emit(const struct parts *p, enum wire_kind kind)
 {
-	if (!p->raw_len && p->m.headers)
-		write_list(p, kind);
-	else if (p->raw_len <= RAW_ROOM(RING_1536))
-		write_raw(p, kind, RING_1536);
-	else
-		write_raw(p, kind, RING_2560);
+	if (!p->raw_len && p->m.headers) {
+		if (!write_list(p, kind, RING_1024, SMALL_TOPIC_MAX, SMALL_CLIENT_MAX))
+			write_list(p, kind, RING_2560, WIRE_NAME_MAX, WIRE_NAME_MAX);
+		return;
+	}
+	if (p->raw_len > SMALL_HEADERS_MAX ||
+	    !write_raw(p, kind, RING_768, SMALL_TOPIC_MAX, SMALL_CLIENT_MAX))
+		write_raw(p, kind, RING_2560, WIRE_NAME_MAX, WIRE_NAME_MAX);
 }
 
 __hidden bool message_read(struct message *ret, __u64 address)

@@ -44,12 +44,16 @@ static void *reserve(__u32 room)
 		return bpf_ringbuf_reserve(&ring, RING_256, 0);
 	case RING_768:
 		return bpf_ringbuf_reserve(&ring, RING_768, 0);
+	case RING_1024:
+		return bpf_ringbuf_reserve(&ring, RING_1024, 0);
 	case RING_1536:
 		return bpf_ringbuf_reserve(&ring, RING_1536, 0);
 	case RING_2560:
 		return bpf_ringbuf_reserve(&ring, RING_2560, 0);
 	case RING_4352:
 		return bpf_ringbuf_reserve(&ring, RING_4352, 0);
+	case RING_5120:
+		return bpf_ringbuf_reserve(&ring, RING_5120, 0);
 	}
 	return NULL;
 }
@@ -87,9 +91,15 @@ __hidden void ring_discard(void *record, enum counter cause)
 	count(cause);
 }
 
+__hidden void ring_abandon(void *record)
+{
+	bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+	count_add(KERNEL_RECORDS, -1ULL);
+}
+
 __hidden void head_fill(struct wire_head *h, enum wire_kind kind, __u64 ts_ns, __u32 flags)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 id = bpf_get_current_pid_tgid();
 
 	h->kind = kind;
@@ -97,5 +107,5 @@ __hidden void head_fill(struct wire_head *h, enum wire_kind kind, __u64 ts_ns, _
 	h->ts_ns = ts_ns;
 	h->tgid = id >> 32;
 	h->tid = (__u32)id;
-	h->start_ns = BPF_CORE_READ(task, group_leader, start_time);
+	h->start_ns = task->group_leader->start_time;
 }

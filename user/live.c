@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "attach/discover.h"
+#include "attach/kafka_mode.h"
 #include "attach/load.h"
 #include "child.h"
 #include "cli.h"
@@ -34,6 +35,7 @@ struct live {
 	struct record_info info;
 	struct load *load;
 	struct discover *discover;
+	struct kafka_mode kafka_mode;
 	struct ring *ring;
 	struct order *order;
 	struct pipeline *pipeline;	/* trace */
@@ -100,7 +102,7 @@ static void on_record(void *ctx, const struct wire_head *rec)
 
 /* --- begin ------------------------------------------------------------------------------------ */
 
-static int open_kernel(struct live *l)
+static int open_kernel(struct live *l, const struct config *config)
 {
 	struct load_opts opts = {
 		.knobs = {
@@ -112,9 +114,14 @@ static int open_kernel(struct live *l)
 	};
 	int err = load_new(&l->load, &opts);
 
-	if (!err)
-		err = ring_new(&l->ring, load_ring_map_fd(l->load), &l->counters, on_record, l);
-	return err;
+	if (err)
+		return err;
+	if (config->kafka.mode == KAFKA_MODE_LIGHT)
+		load_kafka_start_light(l->load);
+	l->kafka_mode.load = l->load;
+	if (config->kafka.mode == KAFKA_MODE_AUTO)
+		l->kafka_mode.light_above = config->kafka.light_above;
+	return ring_new(&l->ring, load_ring_map_fd(l->load), &l->counters, on_record, l);
 }
 
 static int open_output(struct live *l, const struct config *config)
@@ -171,7 +178,7 @@ static int live_open(struct live *l, const struct config *config)
 	if (!err)
 		err = order_new(&l->order, &order_opts, on_ordered, l);
 	if (!err)
-		err = open_kernel(l);
+		err = open_kernel(l, config);
 	if (!err)
 		err = open_targets(l);
 	if (!err)
@@ -193,6 +200,7 @@ static void print_counters(struct live *l)
 static void tick(struct live *l, uint64_t now)
 {
 	discover_tick(l->discover);
+	kafka_mode_tick(&l->kafka_mode, now);
 	order_tick(l->order, now);
 	if (l->pipeline)
 		pipeline_tick(l->pipeline, now - ORDER_WINDOW_NS);

@@ -15,6 +15,7 @@
 #include "attach/files.h"
 #include "attach/load.h"
 #include "target/process.h"
+#include "target/runtime.h"
 #include "util/log.h"
 #include "wire.h"
 
@@ -68,29 +69,36 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
 }
 
-static void announce(struct discover *d, pid_t pid)
+static void announce(struct discover *d, pid_t pid, const struct process_facts *f)
 {
 	_Alignas(8) uint8_t record[TARGET_BYTES] = { 0 };
 	struct wire_target *t = (struct wire_target *)record;
-	struct process_facts f;
 	size_t at = sizeof(*t);
 
-	if (!d->next || process_read(&f, pid))
+	if (!d->next)
 		return;
 	t->head.kind = WIRE_TARGET;
 	t->head.ts_ns = now_ns();
 	t->head.tgid = t->head.tid = (uint32_t)pid;
 	if (d->opts.load)
 		load_process_start(d->opts.load, (uint32_t)pid, (uint64_t *)&t->head.start_ns);
-	t->parent_tgid = (uint32_t)f.parent;
-	t->service_len = put_text(record, &at, f.service);
-	t->exe_len = put_text(record, &at, f.exe);
-	t->container_len = put_text(record, &at, f.cgroup.container_id);
-	t->pod_len = put_text(record, &at, f.cgroup.pod_uid);
-	t->runtime_len = put_text(record, &at, f.runtime);
-	t->traceparent_len = put_text(record, &at, f.traceparent);
+	t->parent_tgid = (uint32_t)f->parent;
+	t->service_len = put_text(record, &at, f->service);
+	t->exe_len = put_text(record, &at, f->exe);
+	t->container_len = put_text(record, &at, f->cgroup.container_id);
+	t->pod_len = put_text(record, &at, f->cgroup.pod_uid);
+	t->runtime_len = put_text(record, &at, f->runtime);
+	t->traceparent_len = put_text(record, &at, f->traceparent);
 	t->head.len = (uint32_t)at;
 	d->next(d->ctx, &t->head);
+}
+
+/* What the kernel half is to know from the first moment on. */
+static void first_knobs(struct target_knobs *ret, const struct process_facts *f)
+{
+	*ret = (struct target_knobs){
+		.since_us = now_ns() / 1000, .by_handle = runtime_is_threadless(f->runtime),
+	};
 }
 
 /* --- its files -------------------------------------------------------------------------------- */
@@ -103,7 +111,7 @@ struct scan {
 static void set_python(struct discover *d, struct known *k, const struct mapped_file *mf,
 		       const struct mapping *m)
 {
-	struct target_knobs knobs;
+	struct target_knobs knobs, old;
 	uint64_t bias = 0, addr;
 	int err;
 
@@ -116,6 +124,8 @@ static void set_python(struct discover *d, struct known *k, const struct mapped_
 	k->wants_python = err == -EAGAIN;
 	if (err)
 		return;
+	if (!load_target_get(d->opts.load, (uint32_t)k->pid, &old))
+		knobs.since_us = old.since_us;
 	if (!load_target_set(d->opts.load, (uint32_t)k->pid, &knobs))
 		k->has_python = true;
 }
@@ -191,21 +201,28 @@ static void known_remove(struct discover *d, struct known *k)
 /* A process that is a target from now on: its record first, then its probes. */
 static int add_target(struct discover *d, pid_t pid)
 {
-	static const struct target_knobs none;
+	struct process_facts f;
+	struct target_knobs knobs;
 	struct known *k;
 	struct held old;
+	bool is_read;
 	int err = 0;
 
 	if (pid == d->self)
 		return 0;
+	is_read = !process_read(&f, pid);
+	if (!is_read)
+		f.runtime = "";
+	first_knobs(&knobs, &f);
 	if (d->opts.load)
-		err = load_target_set(d->opts.load, (uint32_t)pid, &none);
+		err = load_target_set(d->opts.load, (uint32_t)pid, &knobs);
 	k = err ? NULL : known_add(d, pid);
 	if (!k)
 		return err ? err : -ENOMEM;
 	k->has_python = k->wants_python = false;
 	k->is_announced = true;
-	announce(d, pid);
+	if (is_read)
+		announce(d, pid, &f);
 	old = k->held;
 	k->held.count = 0;
 	scan_files(d, k);
@@ -337,6 +354,7 @@ static void on_fork(struct discover *d, const struct wire_head *rec)
 static void on_other(struct discover *d, pid_t pid)
 {
 	struct known *k = known_find(d, pid);
+	struct process_facts f;
 
 	if (pid == d->self || (k && k->is_announced))
 		return;
@@ -348,7 +366,8 @@ static void on_other(struct discover *d, pid_t pid)
 		scan_files(d, k);
 	}
 	k->is_announced = true;
-	announce(d, pid);
+	if (!process_read(&f, pid))
+		announce(d, pid, &f);
 }
 
 static void react(struct discover *d, const struct wire_head *rec)

@@ -16,25 +16,13 @@
 #include <bpf/libbpf.h>
 
 #include "attach/canary.h"
+#include "attach/load_state.h"
 #include "counters.h"
 #include "spanstitch.skel.h"
 #include "util/count.h"
 #include "util/log.h"
 
 #define EVENT_ID_MAX 32		/* bytes of a tracepoint's id file */
-
-struct load {
-	struct spanstitch_bpf *skel;
-	struct bpf_link *links[LOAD_LINKS_MAX];
-	uint32_t owners[LOAD_LINKS_MAX];
-	uint32_t owner;		/* of links that are attached now */
-	size_t link_count;
-	bool canary_tried;	/* canary_err is its verdict on return probes */
-	int canary_err;
-	int events_fd;		/* tracefs, folder events; -1: not opened */
-	int cpus;
-	uint64_t *per_cpu;	/* room to read one counter of all CPUs */
-};
 
 /* programs that hang on a tracepoint of tracefs: BPF program, system call event */
 static const struct {
@@ -68,7 +56,7 @@ static const char *const raw_programs[] = { "fork_done", "exec_done", "exit_begi
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const char *remedy(int err)
+const char *load_remedy(int err)
 {
 	switch (err) {
 	case -EPERM:
@@ -156,7 +144,7 @@ int load_new(struct load **ret, const struct load_opts *opts)
 
 fail:
 	log_error("load of the kernel programs: %s; nothing is traced: %s", strerror(-err),
-		  remedy(err));
+		  load_remedy(err));
 	load_free(l);
 	return err;
 }
@@ -198,7 +186,7 @@ static int open_events(void)
 	return fd < 0 ? err : fd;
 }
 
-static int keep_link(struct load *l, struct bpf_link *link)
+int load_keep_link(struct load *l, struct bpf_link *link)
 {
 	if (!link)
 		return -errno;
@@ -240,7 +228,7 @@ static int attach_event(struct load *l, struct bpf_program *prog, const char *ev
 	fd = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	err = keep_link(l, bpf_program__attach_perf_event(prog, fd));
+	err = load_keep_link(l, bpf_program__attach_perf_event(prog, fd));
 	if (err)
 		close(fd);
 	return err;
@@ -248,7 +236,7 @@ static int attach_event(struct load *l, struct bpf_program *prog, const char *ev
 
 static int attach_raw(struct load *l, struct bpf_program *prog)
 {
-	return keep_link(l, bpf_program__attach(prog));
+	return load_keep_link(l, bpf_program__attach(prog));
 }
 
 int load_attach_base(struct load *l)
@@ -262,7 +250,8 @@ int load_attach_base(struct load *l)
 		err = attach_raw(l, prog);
 		if (err)
 			log_error("tracepoint %s: %s, left out: %s",
-				  bpf_program__section_name(prog), strerror(-err), remedy(err));
+				  bpf_program__section_name(prog), strerror(-err),
+				  load_remedy(err));
 		first_err = first_err ? first_err : err;
 	}
 	l->events_fd = open_events();
@@ -276,15 +265,15 @@ int load_attach_base(struct load *l)
 		err = attach_event(l, prog, events[i].event);
 		if (err)
 			log_error("tracepoint syscalls/%s: %s, left out: %s", events[i].event,
-				  strerror(-err), remedy(err));
+				  strerror(-err), load_remedy(err));
 		first_err = first_err ? first_err : err;
 	}
 	return l->link_count > before ? 0 : first_err;
 }
 
 /* One multi link: all sites of a file, all processes that map it. */
-static int attach_sites(struct load *l, struct bpf_program *prog, const char *path,
-			struct bpf_uprobe_multi_opts *opts)
+int load_attach_sites(struct load *l, struct bpf_program *prog, const char *path,
+		      struct bpf_uprobe_multi_opts *opts)
 {
 	int err;
 
@@ -293,57 +282,18 @@ static int attach_sites(struct load *l, struct bpf_program *prog, const char *pa
 			  bpf_program__name(prog), path, LOAD_LINKS_MAX);
 		return -E2BIG;
 	}
-	err = keep_link(l, bpf_program__attach_uprobe_multi(prog, -1, path, NULL, opts));
+	err = load_keep_link(l, bpf_program__attach_uprobe_multi(prog, -1, path, NULL, opts));
 	if (err)
 		log_error("%s on %s: %s, left out: %s", bpf_program__name(prog), path,
-			  strerror(-err), remedy(err));
+			  strerror(-err), load_remedy(err));
 	return err;
-}
-
-static int attach_entry(struct load *l, struct bpf_program *prog, const char *path, uint64_t offset,
-			uint64_t cookie)
-{
-	unsigned long at = offset;
-	__u64 with = cookie;
-	LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = &at, .cookies = &with, .cnt = 1);
-
-	return offset ? attach_sites(l, prog, path, &opts) : 0;
 }
 
 /* Ends the links made since @from; a file is probed whole or not at all. */
-static void detach_from(struct load *l, size_t from)
+void load_detach_from(struct load *l, size_t from)
 {
 	while (l->link_count > from)
 		bpf_link__destroy(l->links[--l->link_count]);
-}
-
-#define COOKIE(k) ((k).topic_off | (uint64_t)(k).name_off << 32)
-
-int load_attach_kafka(struct load *l, const char *path, const struct load_kafka_sites *sites)
-{
-	unsigned long polls[LOAD_KAFKA_POLLS_MAX];
-	LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = polls, .cnt = sites->poll_count);
-	size_t before = l->link_count, i;
-	int err;
-
-	if (sites->poll_count > LOAD_KAFKA_POLLS_MAX)
-		return -E2BIG;
-	for (i = 0; i < sites->poll_count; i++)
-		polls[i] = sites->polls[i];
-
-	err = attach_entry(l, l->skel->progs.kafka_ack_queue, path, sites->ack_queue,
-			   COOKIE(sites->knobs));
-	if (!err)
-		err = attach_entry(l, l->skel->progs.kafka_send, path, sites->send,
-				   COOKIE(sites->knobs));
-	if (!err)
-		err = attach_entry(l, l->skel->progs.kafka_consume, path, sites->consume,
-				   COOKIE(sites->knobs));
-	if (!err && sites->poll_count)
-		err = attach_sites(l, l->skel->progs.kafka_poll, path, &opts);
-	if (err)
-		detach_from(l, before);
-	return err;
 }
 
 static int attach_return(void *ctx, const char *path, uint64_t offset)
@@ -352,11 +302,11 @@ static int attach_return(void *ctx, const char *path, uint64_t offset)
 	unsigned long at = offset;
 	LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = &at, .cnt = 1, .retprobe = true);
 
-	return attach_sites(l, l->skel->progs.python_copy_return, path, &opts);
+	return load_attach_sites(l, l->skel->progs.python_copy_return, path, &opts);
 }
 
 /* Once a run; the verdict stays. */
-static int allow_return_probes(struct load *l)
+int load_allow_returns(struct load *l)
 {
 	size_t before = l->link_count;
 
@@ -364,7 +314,7 @@ static int allow_return_probes(struct load *l)
 		return l->canary_err;
 	l->canary_tried = true;
 	l->canary_err = canary_try(attach_return, l);
-	detach_from(l, before);
+	load_detach_from(l, before);
 	if (l->canary_err)
 		log_error("return probe on a test process of our own: %s, so none is put into "
 			  "Python: its tasks are not told apart", strerror(-l->canary_err));
@@ -375,7 +325,7 @@ int load_attach_python(struct load *l, const char *path, uint64_t offset)
 {
 	int err;
 
-	err = allow_return_probes(l);
+	err = load_allow_returns(l);
 	return err ? err : attach_return(l, path, offset);
 }
 
@@ -397,6 +347,7 @@ void load_detach(struct load *l, uint32_t owner)
 		l->links[kept++] = l->links[i];
 	}
 	l->link_count = kept;
+	load_kafka_forget(l, owner);
 }
 
 int load_target_set(struct load *l, uint32_t tgid, const struct target_knobs *knobs)
@@ -469,7 +420,8 @@ void load_free(struct load *l)
 {
 	if (!l)
 		return;
-	detach_from(l, 0);
+	load_detach_from(l, 0);
+	load_kafka_done(l);
 	if (l->events_fd >= 0)
 		close(l->events_fd);
 	spanstitch_bpf__destroy(l->skel);

@@ -35,6 +35,8 @@ struct load_kafka_sites {
 	size_t ack_call_count;
 	uint64_t polls[LOAD_KAFKA_POLLS_MAX];
 	uint8_t poll_kinds[LOAD_KAFKA_POLLS_MAX];	/* enum kafka_poll_kind */
+	uint8_t poll_timeouts[LOAD_KAFKA_POLLS_MAX];	/* argument, from 0, that is the timeout in
+							   ms: 1 or 2; 0: not known */
 	size_t poll_count;
 	uint64_t response;		/* interceptors_on_response_received */
 	uint64_t committed;		/* interceptors_on_commit */
@@ -57,8 +59,25 @@ int load_new(struct load **ret, const struct load_opts *opts);
  */
 int load_attach_base(struct load *l);
 
-/* @path: best /proc/self/fd/N of the file that was examined; must be open during the call only */
+/*
+ * @path: best /proc/self/fd/N of the file that was examined; must be open during the call only.
+ * Full mode, or light from the start if load_kafka_start_light() was called before.
+ */
 int load_attach_kafka(struct load *l, const char *path, const struct load_kafka_sites *sites);
+
+/*
+ * Probed librdkafka files: slots from 0; *at is the next one to look at, false at the end.
+ * produced: messages acknowledged or failed since it was attached.
+ */
+struct load_kafka_file {
+	uint32_t slot;
+	bool is_light;
+	uint64_t produced;
+};
+void load_kafka_start_light(struct load *l);
+bool load_kafka_next(struct load *l, uint32_t *at, struct load_kafka_file *ret);
+/* One hit a batch, or one a message. No message is lost or doubled by the change. */
+int  load_kafka_set_light(struct load *l, uint32_t slot, bool is_light);
 
 /*
  * Return probe of PyContext_CopyCurrent. The first call tries return probes on a child of ours

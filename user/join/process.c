@@ -10,6 +10,7 @@
 
 #include "join/core.h"
 #include "join/span_make.h"
+#include "target/runtime.h"
 
 #define PODS_MAX 65536		/* pods remembered between their creation and their start */
 #define ANCESTORS_MAX 8		/* looked at for one that is part of a trace */
@@ -148,17 +149,6 @@ static void set_if(struct attrs *a, const char *key, const char *value)
 		attrs_set_str(a, key, value);
 }
 
-static bool is_threadless(const char *runtime)
-{
-	static const char *const runtimes[] = { "go", "nodejs", "rust" };
-	size_t i;
-
-	for (i = 0; i < sizeof(runtimes) / sizeof(*runtimes); i++)
-		if (!strcmp(runtime, runtimes[i]))
-			return true;
-	return false;
-}
-
 bool core_process_is_threadless(struct core *c, uint32_t tgid)
 {
 	struct process *p = process_find(c, tgid);
@@ -178,7 +168,7 @@ static void describe(struct process *p, const struct msg_process *mp)
 	set_if(a, "k8s.pod.uid", mp->pod_uid);
 	set_if(a, "telemetry.sdk.language", mp->runtime);
 	if (mp->runtime && *mp->runtime)
-		p->is_threadless = is_threadless(mp->runtime);
+		p->is_threadless = runtime_is_threadless(mp->runtime);
 	if (mp->parent_tgid) {
 		p->parent_tgid = mp->parent_tgid;
 		attrs_set_int(a, "process.parent_pid", mp->parent_tgid);

@@ -113,3 +113,14 @@ const char *runtime_of(int fd)
 		return "go";
 	return is_rust(fd, &e) ? "rust" : "";
 }
+
+bool runtime_is_threadless(const char *runtime)
+{
+	static const char *const runtimes[] = { "go", "nodejs", "rust" };
+	size_t i;
+
+	for (i = 0; i < sizeof(runtimes) / sizeof(*runtimes); i++)
+		if (!strcmp(runtime, runtimes[i]))
+			return true;
+	return false;
+}

@@ -1,0 +1,352 @@
+/*
+ * kafka_client: what is known of a probed librdkafka file and of its client handles, and what
+ * clients do beside messages: commits, rebalances, transactions.
+ *
+ * Owner of the maps of files and clients.
+ */
+#include "compat.bpf.h"
+#include "kafka.bpf.h"
+
+#define CLIENTS_MAX 4096
+#define CHECK_NS 1000000000ULL	/* between looks at a client whether more is known of it */
+#define TELL_NS 5000000000ULL	/* between records of one client: a lost one comes again */
+#define POSITIONS_MAX 16	/* partitions of one commit that are told */
+#define NAME_BYTES 128		/* of rk_name; a longer cluster or group id is cut */
+#define TXNS_MAX 4096		/* threads that end a transaction at one time */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KAFKA_FILES_MAX);
+	__type(key, __u32);
+	__type(value, struct kafka_knobs);
+} kafka_files SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KAFKA_FILES_MAX);
+	__type(key, __u32);
+	__type(value, __u64);			/* messages produced */
+} kafka_rates SEC(".maps");
+
+struct client_key {
+	__u64 tgid, rk;
+};
+
+struct client {
+	__u64 checked_ns, told_ns;
+	__u64 cluster, group;			/* as its fields were then */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, CLIENTS_MAX);
+	__type(key, struct client_key);
+	__type(value, struct client);
+} kafka_clients SEC(".maps");
+
+struct txn {
+	__u64 rk;
+	__u32 op, pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, TXNS_MAX);
+	__type(key, __u64);			/* tgid, tid */
+	__type(value, struct txn);
+} kafka_txns SEC(".maps");
+
+__hidden const struct kafka_knobs *kafka_file(__u64 cookie)
+{
+	__u32 slot = (__u32)cookie;
+
+	return bpf_map_lookup_elem(&kafka_files, &slot);
+}
+
+__hidden void kafka_seen(__u64 cookie, __u64 messages)
+{
+	__u32 slot = (__u32)cookie;
+	__u64 *n = bpf_map_lookup_elem(&kafka_rates, &slot);
+
+	if (n)
+		__sync_fetch_and_add(n, messages);
+}
+
+/* Appends a C string of the program at @off of the tail; its length without the NUL. */
+static __always_inline __u32 append_name(__u8 *tail, __u32 off, __u64 address)
+{
+	__s64 n;
+
+	if (!address || off > 2 * NAME_BYTES)
+		return 0;
+	n = bpf_probe_read_user_str(tail + off, NAME_BYTES, (const void *)address);
+	if (n < 0)
+		count(FAIL_READ_FAULT);
+	return n > 1 ? (n - 1) & (NAME_BYTES - 1) : 0;
+}
+
+static void client_emit(const struct kafka_knobs *k, __u64 rk, __u64 ts_ns, const struct client *c)
+{
+	struct wire_kafka_client *r = ring_reserve(RING_768);
+	__u8 *tail;
+	__u32 off;
+
+	if (!r)
+		return;
+	tail = (__u8 *)(r + 1);
+	head_fill(&r->head, WIRE_KAFKA_CLIENT, ts_ns, 0);
+	r->client = rk;
+	r->group_handle = c->group;
+	r->pad = 0;
+	off = r->name_len = append_name(tail, 0, k->name_off ? rk + k->name_off : 0);
+	off += r->cluster_len = append_name(tail, off, c->cluster);
+	/* rkcg_group_id stands first; a string object is its length, then its address */
+	off += r->group_len = append_name(tail, off, c->group ?
+					  user_word(user_word(c->group) + 8) : 0);
+	r->head.len = sizeof(*r) + off;
+	ring_submit(r);
+}
+_Static_assert(RING_768 >= sizeof(struct wire_kafka_client) + 3 * NAME_BYTES, "room");
+
+__hidden void kafka_client_tell(const struct kafka_knobs *k, __u64 rk, __u64 ts_ns)
+{
+	struct client_key key = { bpf_get_current_pid_tgid() >> 32, rk };
+	struct client *old = bpf_map_lookup_elem(&kafka_clients, &key), c;
+
+	if (old && ts_ns - old->checked_ns < CHECK_NS)
+		return;
+	c.checked_ns = c.told_ns = ts_ns;
+	c.cluster = k->cluster_off ? user_word(rk + k->cluster_off) : 0;
+	c.group = k->group_off ? user_word(rk + k->group_off) : 0;
+	if (old && old->cluster == c.cluster && old->group == c.group &&
+	    ts_ns - old->told_ns < TELL_NS) {
+		old->checked_ns = ts_ns;
+		return;
+	}
+	bpf_map_update_elem(&kafka_clients, &key, &c, BPF_ANY);
+	client_emit(k, rk, ts_ns, &c);
+}
+
+/* --- commits ----------------------------------------------------------------------------- */
+
+struct partition {		/* rd_kafka_topic_partition_t, a public structure */
+	__u64 topic;
+	__s32 partition, pad0;
+	__s64 offset;
+	__u64 metadata, metadata_size, opaque;
+	__s32 err, pad1;
+	__u64 private_data;
+};
+
+struct partition_list {		/* rd_kafka_topic_partition_list_t */
+	__s32 count, size;
+	__u64 elements;
+};
+
+#define POSITION_ROOM (sizeof(struct wire_kafka_position) + WIRE_NAME_MAX)
+#define COMMIT_TAIL (RING_2560 - sizeof(struct wire_kafka_commit))
+#define COMMIT_OFF_MAX (COMMIT_TAIL - POSITION_ROOM - 8)
+
+struct commit_walk {
+	__u8 *tail;
+	__u64 elements;
+	__u32 off, done;
+};
+
+static __always_inline int position_put(struct commit_walk *w, const struct partition *p)
+{
+	struct wire_kafka_position *out;
+	__u32 off = w->off;
+	__s64 n;
+
+	barrier_var(off);
+	if (off > COMMIT_OFF_MAX)
+		return 1;
+	out = (void *)w->tail + off;
+	out->offset = p->offset;
+	out->partition = p->partition;
+	out->err = p->err;
+	out->pad = 0;
+	n = bpf_probe_read_user_str(out + 1, WIRE_NAME_MAX, (const void *)p->topic);
+	n = n > 1 ? (n - 1) & (WIRE_NAME_MAX - 1) : 0;
+	out->topic_len = n;
+	w->off = (off + sizeof(*out) + n + 7) & ~7U;
+	w->done++;
+	return 0;
+}
+
+static long commit_step(__u32 i, struct commit_walk *w)
+{
+	struct partition p;
+
+	if (bpf_probe_read_user(&p, sizeof(p), (const void *)(w->elements + i * sizeof(p)))) {
+		count(FAIL_READ_FAULT);
+		return 1;
+	}
+	return position_put(w, &p);
+}
+
+static __always_inline struct wire_kafka_commit *commit_begin(enum wire_phase phase, __u64 rk,
+							      __s32 err)
+{
+	struct wire_kafka_commit *r = ring_reserve(RING_2560);
+	__u64 ts_ns = bpf_ktime_get_ns();
+	__u32 flags = 0;
+
+	if (!r)
+		return NULL;
+	if (phase == PHASE_ASKED)
+		flags = label_resolve(&r->labels, NULL);
+	else
+		__builtin_memset(&r->labels, 0, sizeof(r->labels));
+	head_fill(&r->head, WIRE_KAFKA_COMMIT, ts_ns, flags);
+	r->client = rk;
+	r->err = err;
+	r->phase = phase;
+	return r;
+}
+
+static void commit_emit(enum wire_phase phase, __u64 rk, __u64 list_address, __s32 err)
+{
+	struct partition_list list = { 0 };
+	struct commit_walk w = { 0 };
+	struct wire_kafka_commit *r = commit_begin(phase, rk, err);
+	__u32 n;
+
+	if (!r)
+		return;
+	if (list_address && bpf_probe_read_user(&list, sizeof(list), (const void *)list_address))
+		count(FAIL_READ_FAULT);
+	n = list.count < 0 ? 0 : list.count;
+	w.tail = (__u8 *)(r + 1);
+	w.elements = list.elements;
+	bpf_loop(n < POSITIONS_MAX ? n : POSITIONS_MAX, commit_step, &w, 0);
+	r->count = n;
+	r->captured = w.done;
+	r->head.len = sizeof(*r) + w.off;
+	ring_submit(r);
+}
+
+/* rd_kafka_commit(rk, offsets, ...), rd_kafka_commit_queue(rk, offsets, ...) */
+SEC("?uprobe.multi")
+int kafka_commit(struct pt_regs *ctx)
+{
+	const struct kafka_knobs *k = kafka_file(bpf_get_attach_cookie(ctx));
+
+	if (!k || !target_is_traced())
+		return 0;
+	kafka_client_tell(k, CALL_ARG0(ctx), bpf_ktime_get_ns());
+	commit_emit(PHASE_ASKED, CALL_ARG0(ctx), CALL_ARG1(ctx), 0);
+	return 0;
+}
+
+/* rd_kafka_commit_message(rk, message, ...): the next offset is to be read */
+SEC("?uprobe.multi")
+int kafka_commit_message(struct pt_regs *ctx)
+{
+	const struct kafka_knobs *k = kafka_file(bpf_get_attach_cookie(ctx));
+	struct wire_kafka_commit *r;
+	struct commit_walk w = { 0 };
+	struct partition p = { 0 };
+	struct message m;
+
+	if (!k || !target_is_traced() || !message_read(&m, CALL_ARG1(ctx)))
+		return 0;
+	r = commit_begin(PHASE_ASKED, CALL_ARG0(ctx), 0);
+	if (!r)
+		return 0;
+	p.topic = message_topic(m.topic, k->topic_off);
+	p.partition = m.partition;
+	p.offset = m.offset + 1;
+	w.tail = (__u8 *)(r + 1);
+	position_put(&w, &p);
+	r->count = r->captured = 1;
+	r->head.len = sizeof(*r) + w.off;
+	ring_submit(r);
+	return 0;
+}
+
+/* rd_kafka_interceptors_on_commit(rk, offsets, err): the result, of automatic commits too */
+SEC("?uprobe.multi")
+int kafka_committed(struct pt_regs *ctx)
+{
+	const struct kafka_knobs *k = kafka_file(bpf_get_attach_cookie(ctx));
+
+	if (!k || !target_is_traced())
+		return 0;
+	kafka_client_tell(k, CALL_ARG0(ctx), bpf_ktime_get_ns());
+	commit_emit(PHASE_ENDED, CALL_ARG0(ctx), CALL_ARG1(ctx), (__s32)CALL_ARG2(ctx));
+	return 0;
+}
+
+/* --- rebalances, transactions ------------------------------------------------------------ */
+
+/* rd_kafka_rebalance_op(group, err, partitions, ...) and its incremental sibling */
+SEC("?uprobe.multi")
+int kafka_rebalance(struct pt_regs *ctx)
+{
+	struct wire_kafka_rebalance *r;
+	struct partition_list list = { 0 };
+
+	if (!target_is_traced())
+		return 0;
+	r = ring_reserve(RING_96);
+	if (!r)
+		return 0;
+	if (CALL_ARG2(ctx) &&
+	    bpf_probe_read_user(&list, sizeof(list), (const void *)CALL_ARG2(ctx)))
+		count(FAIL_READ_FAULT);
+	head_fill(&r->head, WIRE_KAFKA_REBALANCE, bpf_ktime_get_ns(), 0);
+	r->head.len = sizeof(*r);
+	r->group_handle = CALL_ARG0(ctx);
+	r->err = (__s32)CALL_ARG1(ctx);
+	r->count = list.count < 0 ? 0 : list.count;
+	ring_submit(r);
+	return 0;
+}
+
+static void txn_emit(const struct txn *t, enum wire_phase phase, __s32 err)
+{
+	struct wire_kafka_txn *r = ring_reserve(RING_96);
+
+	if (!r)
+		return;
+	head_fill(&r->head, WIRE_KAFKA_TXN, bpf_ktime_get_ns(), 0);
+	r->head.len = sizeof(*r);
+	r->client = t->rk;
+	r->op = t->op;
+	r->phase = phase;
+	r->err = err;
+	r->pad = 0;
+	ring_submit(r);
+}
+
+/* rd_kafka_{begin,commit,abort}_transaction(rk, ...); the cookie's upper half: enum wire_txn */
+SEC("?uprobe.multi")
+int kafka_txn(struct pt_regs *ctx)
+{
+	__u64 key = bpf_get_current_pid_tgid();
+	struct txn t = { .rk = CALL_ARG0(ctx), .op = bpf_get_attach_cookie(ctx) >> 32 };
+
+	if (!target_is_traced())
+		return 0;
+	txn_emit(&t, PHASE_ASKED, 0);
+	if (t.op != TXN_BEGIN)
+		bpf_map_update_elem(&kafka_txns, &key, &t, BPF_ANY);
+	return 0;
+}
+
+/* Their return: NULL, or an rd_kafka_error_t, whose first field is its code. */
+SEC("?uprobe.multi")
+int kafka_txn_return(struct pt_regs *ctx)
+{
+	__u64 key = bpf_get_current_pid_tgid();
+	struct txn *t = bpf_map_lookup_elem(&kafka_txns, &key), copy;
+
+	if (!t)
+		return 0;
+	copy = *t;
+	bpf_map_delete_elem(&kafka_txns, &key);
+	txn_emit(&copy, PHASE_ENDED, (__s32)user_word(CALL_RESULT(ctx)));
+	return 0;
+}
