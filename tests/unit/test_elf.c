@@ -180,7 +180,7 @@ static const struct header_case {
 	{ "magic", 0, 2, 0 },
 	{ "32 bits", EI_CLASS, 1, ELFCLASS32 },
 	{ "big endian", EI_DATA, 1, ELFDATA2MSB },
-	{ "another machine", offsetof(Elf64_Ehdr, e_machine), 2, EM_AARCH64 },
+	{ "another machine", offsetof(Elf64_Ehdr, e_machine), 2, EM_S390 },
 	{ "an object file", offsetof(Elf64_Ehdr, e_type), 2, ET_REL },
 	{ "too many segments", offsetof(Elf64_Ehdr, e_phnum), 2, ELF_SEGMENTS_MAX + 1 },
 	{ "odd segment size", offsetof(Elf64_Ehdr, e_phentsize), 2, 55 },

@@ -1,121 +1,144 @@
 /* code: see code.h */
 #include "attach/code.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <capstone/capstone.h>
+#include "attach/code_machine.h"
 
-#include "attach/elf.h"
-
-#define LEA_BYTES 7		/* REX.W 8d modrm disp32 */
-#define CALL_BYTES 5		/* e8 or e9 disp32 */
 #define LONE_BYTES 256		/* read of a function whose size nothing tells */
 
 struct search {
+	const struct code_machine *machine;
 	uint64_t target;
 	uint64_t *ret;
 	size_t count, room;
 };
 
+struct walk {
+	csh cs;
+	struct code_halves halves;
+	const struct code_machine *machine;
+	code_fn fn;		/* one of the two */
+	code_step_fn step_fn;
+	void *ctx;
+};
+
 static int add_found(struct search *s, uint64_t at)
 {
+	if (s->count && s->ret[s->count - 1] == at)
+		return 0;
 	if (s->count == s->room)
 		return -E2BIG;
 	s->ret[s->count++] = at;
 	return 0;
 }
 
-static int32_t read_rel32(const uint8_t *b)
+static size_t first_aligned(const struct search *s, const struct elf_chunk *c)
 {
-	int32_t rel;
-
-	memcpy(&rel, b, sizeof(rel));
-	return rel;
+	return (size_t)(-c->addr & (s->machine->align - 1));
 }
 
-static int find_lea(void *ctx, const struct elf_chunk *c)
+static int find_reference(void *ctx, const struct elf_chunk *c)
 {
 	struct search *s = ctx;
 	size_t i;
-	int err;
+	int err = 0;
 
-	for (i = 0; i + LEA_BYTES <= c->len && i < c->own; i++) {
-		const uint8_t *b = c->bytes + i;
+	for (i = first_aligned(s, c); !err && i < c->own; i += s->machine->align) {
+		long at = s->machine->forms(c->bytes + i, c->len - i, c->addr + i, s->target);
 
-		if ((b[0] & 0xfb) != 0x48 || b[1] != 0x8d || (b[2] & 0xc7) != 0x05 ||
-		    c->addr + i + LEA_BYTES + (uint64_t)(int64_t)read_rel32(b + 3) != s->target)
-			continue;
-		err = add_found(s, c->addr + i);
-		if (err)
-			return err;
+		if (at >= 0)
+			err = add_found(s, c->addr + i + (uint64_t)at);
 	}
-	return 0;
+	return err;
 }
 
 static int find_call(void *ctx, const struct elf_chunk *c)
 {
 	struct search *s = ctx;
 	size_t i;
-	int err;
+	int err = 0;
 
-	for (i = 0; i + CALL_BYTES <= c->len && i < c->own; i++) {
-		const uint8_t *b = c->bytes + i;
+	for (i = first_aligned(s, c); !err && i < c->own; i += s->machine->align)
+		if (s->machine->calls(c->bytes + i, c->len - i, c->addr + i, s->target))
+			err = add_found(s, c->addr + i);
+	return err;
+}
 
-		if ((b[0] & 0xfe) != 0xe8 ||
-		    c->addr + i + CALL_BYTES + (uint64_t)(int64_t)read_rel32(b + 1) != s->target)
-			continue;
-		err = add_found(s, c->addr + i);
-		if (err)
-			return err;
+static int find_stub(void *ctx, const struct elf_chunk *c)
+{
+	struct search *s = ctx;
+	size_t i;
+
+	for (i = first_aligned(s, c); i < c->own; i += s->machine->align) {
+		long back = s->machine->stub(c->bytes + i, c->len - i, c->addr + i, s->target);
+
+		if (back >= 0)
+			return add_found(s, c->addr + i + (uint64_t)back);
 	}
 	return 0;
 }
 
-static int is_at(void *ctx, const cs_insn *in)
+static int is_at(void *ctx, const struct code_step *s)
 {
 	const uint64_t *addr = ctx;
 
-	return in->address == *addr;
+	return s->addr == *addr;
 }
 
-static int leads_to(void *ctx, const cs_insn *in)
+static int leads_to(void *ctx, const struct code_step *s)
 {
 	const uint64_t *target = ctx;
-	const cs_x86 *x = &in->detail->x86;
 
-	return (in->id == X86_INS_CALL || in->id == X86_INS_JMP) && x->op_count == 1 &&
-	       x->operands[0].type == X86_OP_IMM && (uint64_t)x->operands[0].imm == *target;
+	return (s->op == CODE_CALL || s->op == CODE_JUMP) && s->target == *target;
 }
 
-static int walk_bytes(const uint8_t *code, size_t len, uint64_t addr, code_fn fn, void *ctx)
+static int walk_one(struct walk *w, const cs_insn *in)
+{
+	struct code_step s = {
+		.addr = in->address,
+		.size = in->size,
+		.reg = CODE_NO_REGISTER,
+		.reg2 = CODE_NO_REGISTER,
+		.base = CODE_NO_REGISTER,
+	};
+
+	if (w->fn)
+		return w->fn(w->ctx, in);
+	w->machine->step(w->cs, &w->halves, in, &s);
+	return w->step_fn(w->ctx, &s);
+}
+
+static int walk_bytes(struct walk *w, const uint8_t *code, size_t len, uint64_t addr)
 {
 	cs_insn *in;
-	csh cs;
 	int result = 0;
 
-	if (cs_open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK)
+	if (cs_open(w->machine->arch, w->machine->mode, &w->cs) != CS_ERR_OK)
 		return -ENOMEM;
-	cs_option(cs, CS_OPT_DETAIL, CS_OPT_ON);
-	in = cs_malloc(cs);
+	cs_option(w->cs, CS_OPT_DETAIL, CS_OPT_ON);
+	in = cs_malloc(w->cs);
 	if (!in)
 		result = -ENOMEM;
 	while (!result && len)
-		result = cs_disasm_iter(cs, &code, &len, &addr, in) ? fn(ctx, in) : -EINVAL;
+		result = cs_disasm_iter(w->cs, &code, &len, &addr, in) ? walk_one(w, in) : -EINVAL;
 	if (in)
 		cs_free(in, 1);
-	cs_close(&cs);
+	cs_close(&w->cs);
 	return result;
 }
 
-int code_walk(struct elf *e, const struct elf_range *range, code_fn fn, void *ctx)
+static int walk_range(struct elf *e, const struct elf_range *range, struct walk *w)
 {
 	size_t bytes = range->end - range->start;
 	uint8_t *code;
 	long len;
 	int result;
 
+	w->machine = code_machine_of(e);
 	if (range->end <= range->start)
 		return -EINVAL;
 	if (bytes > CODE_BODY_MAX)
@@ -124,9 +147,28 @@ int code_walk(struct elf *e, const struct elf_range *range, code_fn fn, void *ct
 	if (!code)
 		return -ENOMEM;
 	len = elf_read(e, range->start, code, bytes);
-	result = len < 0 ? (int)len : walk_bytes(code, (size_t)len, range->start, fn, ctx);
+	result = len < 0 ? (int)len : walk_bytes(w, code, (size_t)len, range->start);
 	free(code);
 	return result;
+}
+
+const struct code_machine *code_machine_of(const struct elf *e)
+{
+	return elf_machine(e) == EM_AARCH64 ? &code_arm64 : &code_x86;
+}
+
+int code_walk(struct elf *e, const struct elf_range *range, code_fn fn, void *ctx)
+{
+	struct walk w = { .fn = fn, .ctx = ctx };
+
+	return walk_range(e, range, &w);
+}
+
+int code_steps(struct elf *e, const struct elf_range *range, code_step_fn fn, void *ctx)
+{
+	struct walk w = { .step_fn = fn, .ctx = ctx };
+
+	return walk_range(e, range, &w);
 }
 
 struct elf_range code_range(struct elf *e, uint64_t addr, uint64_t size)
@@ -140,31 +182,52 @@ struct elf_range code_range(struct elf *e, uint64_t addr, uint64_t size)
 
 int code_references(struct elf *e, uint64_t target, uint64_t *ret, size_t room)
 {
-	struct search s = { .target = target, .ret = ret, .room = room };
+	struct search s = { code_machine_of(e), target, ret, 0, room };
 	size_t i, kept = 0;
 	int err;
 
-	err = elf_scan(e, ELF_CODE, LEA_BYTES, find_lea, &s);
+	err = elf_scan(e, ELF_CODE, s.machine->reach, find_reference, &s);
 	if (err)
 		return err;
-	for (i = 0; i < s.count; i++) {
-		struct elf_range r;
-
-		if (!elf_function(e, ret[i], &r) && code_walk(e, &r, is_at, &ret[i]) == 1)
+	for (i = 0; i < s.count; i++)
+		if (code_is_instruction(e, ret[i]))
 			ret[kept++] = ret[i];
-	}
 	return (int)kept;
 }
 
 int code_callers(struct elf *e, uint64_t target, uint64_t *ret, size_t room)
 {
-	struct search s = { .target = target, .ret = ret, .room = room };
-	int err = elf_scan(e, ELF_CODE, CALL_BYTES, find_call, &s);
+	struct search s = { code_machine_of(e), target, ret, 0, room };
+	int err = elf_scan(e, ELF_CODE, s.machine->reach, find_call, &s);
 
 	return err ? err : (int)s.count;
 }
 
+bool code_is_instruction(struct elf *e, uint64_t at)
+{
+	struct elf_range r;
+
+	return !elf_function(e, at, &r) && code_steps(e, &r, is_at, &at) == 1;
+}
+
 bool code_calls(struct elf *e, const struct elf_range *range, uint64_t target)
 {
-	return code_walk(e, range, leads_to, &target) == 1;
+	return target && code_steps(e, range, leads_to, &target) == 1;
+}
+
+int code_stub(struct elf *e, const char *name, uint64_t *ret)
+{
+	uint64_t found[1];
+	struct search s = { code_machine_of(e), 0, found, 0, 1 };
+	int err;
+
+	err = elf_slot(e, name, &s.target);
+	if (!err)
+		err = elf_scan(e, ELF_CODE, s.machine->reach, find_stub, &s);
+	if (err && err != -E2BIG)
+		return err;
+	if (!s.count)
+		return -ENOENT;
+	*ret = found[0];
+	return 0;
 }

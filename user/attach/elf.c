@@ -92,6 +92,7 @@ static int load_sections(struct elf *e, const Elf64_Ehdr *h)
 	if (err)
 		return err == -ENOEXEC ? 0 : err;
 	e->section_count = h->e_shnum;
+	e->names_section = h->e_shstrndx;
 	return 0;
 }
 
@@ -110,10 +111,12 @@ static int load_header(struct elf *e)
 	if (err)
 		return err;
 	if (memcmp(h.e_ident, ELFMAG, SELFMAG) || h.e_ident[EI_CLASS] != ELFCLASS64 ||
-	    h.e_ident[EI_DATA] != ELFDATA2LSB || h.e_machine != EM_X86_64 ||
+	    h.e_ident[EI_DATA] != ELFDATA2LSB ||
+	    (h.e_machine != EM_X86_64 && h.e_machine != EM_AARCH64) ||
 	    (h.e_type != ET_EXEC && h.e_type != ET_DYN))
 		return -ENOEXEC;
 	e->type = h.e_type;
+	e->machine = h.e_machine;
 	err = load_segments(e, &h);
 	if (err)
 		return err;
@@ -216,6 +219,11 @@ void elf_close(struct elf *e)
 bool elf_is_shared(const struct elf *e)
 {
 	return e->type == ET_DYN;
+}
+
+uint16_t elf_machine(const struct elf *e)
+{
+	return e->machine;
 }
 
 int elf_address(const struct elf *e, uint64_t offset, uint64_t *ret)

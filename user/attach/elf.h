@@ -1,5 +1,5 @@
 /*
- * elf: reads a 64-bit little-endian x86-64 ELF file that somebody else wrote.
+ * elf: reads a 64-bit little-endian ELF file, x86-64 or arm64, that somebody else wrote.
  *
  * Every byte is hostile: nothing is mapped (the file may shrink under us), every table is
  * read with pread into a buffer of at most ELF_TABLE_MAX bytes, every count has a limit, and
@@ -54,6 +54,8 @@ int  elf_open(struct elf **ret, int fd);
 void elf_close(struct elf *e);		/* NULL is fine */
 
 bool elf_is_shared(const struct elf *e);	/* ET_DYN: loaded at any address */
+uint16_t elf_machine(const struct elf *e);	/* EM_X86_64 or EM_AARCH64 */
+bool elf_is_go(const struct elf *e);		/* a program that Go's linker made */
 /* between addresses as linked and file offsets; -ENOENT: in no loaded segment's file part */
 int  elf_address(const struct elf *e, uint64_t offset, uint64_t *ret);
 int  elf_offset(const struct elf *e, uint64_t addr, uint64_t *ret);
@@ -70,6 +72,9 @@ int  elf_symbols(struct elf *e, struct elf_symbol *wanted, size_t count);
 
 /* Does the loader put the address of the dynamic symbol @name into the word at @addr (GOT)? */
 bool elf_is_relocated_to(struct elf *e, uint64_t addr, const char *name);
+
+/* The word (GOT) into which the loader puts the address of the dynamic symbol @name; -ENOENT. */
+int  elf_slot(struct elf *e, const char *name, uint64_t *ret);
 
 /* Address of the only NUL-delimited @text among constants; -ENOENT none, -EEXIST several. */
 int  elf_string(struct elf *e, const char *text, uint64_t *ret);

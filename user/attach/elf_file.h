@@ -21,12 +21,12 @@ struct elf_table {			/* a symbol table and its strings */
 
 struct elf {
 	int fd;
-	uint16_t type;
+	uint16_t type, machine;
 	uint64_t size;
 	struct elf_segment segments[ELF_SEGMENTS_MAX];
 	size_t segment_count;
 	Elf64_Shdr *sections;
-	size_t section_count;
+	size_t section_count, names_section;
 	struct elf_table symtab, dynsym;
 	Elf64_Rela *relocations;	/* of all sections that have some */
 	size_t relocation_count;

@@ -210,6 +210,33 @@ bool elf_is_relocated_to(struct elf *e, uint64_t addr, const char *name)
 	return false;
 }
 
+int elf_slot(struct elf *e, const char *name, uint64_t *ret)
+{
+	uint32_t wanted = e->machine == EM_AARCH64 ? R_AARCH64_JUMP_SLOT : R_X86_64_JUMP_SLOT;
+	size_t i;
+	int err;
+
+	err = load_table(e, &e->dynsym, SHT_DYNSYM);
+	if (!err)
+		err = load_relocations(e);
+	if (err)
+		return err;
+	for (i = 0; i < e->relocation_count; i++) {
+		const Elf64_Rela *r = &e->relocations[i];
+		size_t symbol = ELF64_R_SYM(r->r_info);
+		uint32_t at;
+
+		if (ELF64_R_TYPE(r->r_info) != wanted || !symbol || symbol >= e->dynsym.count)
+			continue;
+		at = e->dynsym.symbols[symbol].st_name;
+		if (at >= e->dynsym.names_len || strcmp(e->dynsym.names + at, name))
+			continue;
+		*ret = r->r_offset;
+		return 0;
+	}
+	return -ENOENT;
+}
+
 int elf_function(struct elf *e, uint64_t addr, struct elf_range *ret)
 {
 	size_t low = 0, high;
@@ -254,6 +281,32 @@ int elf_function_after(struct elf *e, uint64_t start, struct elf_range *ret)
 		return 0;
 	}
 	return -ENOENT;
+}
+
+/* Its linker leaves a note of the owner "Go" (build id), or else a section of its own. */
+bool elf_is_go(const struct elf *e)
+{
+	static const char *const names[] = { ".go.buildinfo", ".note.go.buildid", ".gopclntab",
+					     ".data.rel.ro.gopclntab" };
+	char name[32];
+	size_t i, j;
+
+	for (i = 0; i < e->section_count && e->names_section < e->section_count; i++) {
+		uint64_t at = e->sections[e->names_section].sh_offset + e->sections[i].sh_name;
+		size_t len = sizeof(name);
+
+		if (at >= e->size)
+			continue;
+		if (len > e->size - at)
+			len = (size_t)(e->size - at);
+		if (elf_pread(e, at, name, len))
+			continue;
+		name[len - 1] = '\0';
+		for (j = 0; j < sizeof(names) / sizeof(names[0]); j++)
+			if (!strcmp(name, names[j]))
+				return true;
+	}
+	return false;
 }
 
 size_t elf_build_id(const struct elf *e, uint8_t ret[ELF_BUILD_ID_MAX])

@@ -148,6 +148,9 @@ static void examine(struct mapped_file *mf, int fd, const char *path)
 		return;
 	err = librdkafka_find(e, &mf->kafka, &mf->why);
 	mf->is_kafka = err != -ENOENT && err != -ENOEXEC;
+	if (!err && mf->kafka.is_foreign)
+		err = reason_set(&mf->why, -ENOTSUP,
+				 "built for another machine than this kernel's");
 	if (err) {
 		int python_err = mf->is_kafka ? -ENOENT : python_find(e, &mf->python, &mf->why);
 

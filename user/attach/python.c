@@ -1,6 +1,7 @@
 /* python: see python.h */
 #include "attach/python.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -328,6 +329,8 @@ int python_find(struct elf *e, struct python *ret, struct reason *why)
 	struct python p = { 0 };
 	int err;
 
+	if (elf_machine(e) != EM_X86_64)
+		return -ENOENT;		/* what is decoded below is x86-64 */
 	if (elf_symbols(e, s, S_MAX) || !s[S_COPY].addr)
 		return -ENOENT;
 	if (!s[S_STATE].addr || !s[S_TYPE].addr || !s[S_RUNTIME].addr)

@@ -1,6 +1,7 @@
 /* site: see site.h */
 #include "attach/site.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -202,6 +203,8 @@ int site_find(struct elf *e, uint64_t addr, uint64_t size, struct site *ret)
 
 	if (!elf_is_code(e, addr))
 		return -EINVAL;
+	if (elf_machine(e) == EM_AARCH64)
+		return site_find_arm64(e, addr, size, ret);
 	if (!elf_function(e, addr, &body) && body.start == addr)
 		size = body.end - body.start;	/* without padding and what follows */
 	if (!size)

@@ -42,4 +42,7 @@ int site_choose(const uint8_t *code, size_t len, struct site *ret);
 /* The same for the function at @addr of @e, @size bytes long (0: unknown), with addr and offset. */
 int site_find(struct elf *e, uint64_t addr, uint64_t size, struct site *ret);
 
+/* What site_find() does for an arm64 file (site_arm64.c). */
+int site_find_arm64(struct elf *e, uint64_t addr, uint64_t size, struct site *ret);
+
 #endif

@@ -1,0 +1,342 @@
+/*
+ * librdkafka_points: places that serve a part of the picture only: polls, failed sends, answers
+ * of brokers, commits, rebalances, transactions. One that is not found is left out.
+ */
+#include "attach/librdkafka_search.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "attach/load.h"
+#include "attach/track.h"
+
+#define CB_EVENT 4		/* RD_KAFKA_Q_CB_EVENT: how rd_kafka_queue_poll() pops */
+#define LOOK_MAX 64		/* instructions of it that are looked at */
+
+static const uint8_t poll_kinds[NAME_MAX - NAME_POLL_FIRST] = {
+	KAFKA_POLL_ONE, KAFKA_POLL_ONE, KAFKA_POLL_ONE,
+	KAFKA_POLL_BATCH, KAFKA_POLL_BATCH,
+	KAFKA_POLL_CALLBACK, KAFKA_POLL_CALLBACK,
+	KAFKA_POLL_ONE, KAFKA_POLL_BATCH,
+};
+
+static const char *const delegating[] = {
+	"Group \"%s\": delegating %s of %d partition(s) to application on queue %s: %s",
+	"Group \"%s\": delegating incremental %s of %d partition(s) to application on queue %s: %s",
+	"Group \"%s\": delegating %s of %d partition(s) to application rebalance callback on "
+	"queue %s: %s",
+};
+
+static int take_callee(void *ctx, const struct code_step *s)
+{
+	uint64_t *target = ctx;
+
+	if (s->op != CODE_CALL && s->op != CODE_JUMP)
+		return 0;
+	*target = s->target;
+	return 1;
+}
+
+/* Which poll function @addr lies in; NAME_MAX: none. */
+static enum name poll_around(struct search *s, uint64_t addr)
+{
+	enum name n;
+
+	for (n = NAME_POLL_FIRST; n < NAME_MAX; n++) {
+		struct elf_range r;
+
+		if (!s->symbols[n].addr)
+			continue;
+		r = search_range(s, n);
+		if (addr >= r.start && addr < r.end)
+			break;
+	}
+	return n;
+}
+
+static uint8_t kind_of(enum name n)
+{
+	return poll_kinds[n - NAME_POLL_FIRST];
+}
+
+/*
+ * A poll function whose own site would be single-stepped may hand over to an inner function:
+ * that one is probed instead if nothing but poll functions of its kind (and itself) calls it.
+ */
+static bool find_inner(struct search *s, enum name n, uint64_t *ret)
+{
+	struct elf_range r = search_range(s, n), inner;
+	uint64_t target = 0, callers[LIBRDKAFKA_REFERENCES_MAX];
+	int count, i;
+
+	if (code_steps(s->e, &r, take_callee, &target) != 1 ||
+	    (target >= r.start && target < r.end) || !elf_is_code(s->e, target))
+		return false;
+	inner = code_range(s->e, target, 0);
+	count = code_callers(s->e, target, callers, LIBRDKAFKA_REFERENCES_MAX);
+	for (i = 0; i < count; i++) {
+		enum name caller = poll_around(s, callers[i]);
+
+		if (callers[i] >= inner.start && callers[i] < inner.end)
+			continue;
+		if (caller == NAME_MAX || kind_of(caller) != kind_of(n))
+			return false;
+	}
+	if (count < 1)
+		return false;
+	*ret = target;
+	return true;
+}
+
+static bool add_poll(struct search *s, enum name n, uint64_t addr)
+{
+	if (search_add(s, KAFKA_POLL, n, addr, false))
+		return false;
+	s->k->points[s->k->count - 1].poll_kind = kind_of(n);
+	return true;
+}
+
+static void find_named_polls(struct search *s)
+{
+	uint64_t inner[NAME_MAX - NAME_POLL_FIRST];
+	size_t inner_count = 0, i;
+	enum name n;
+
+	for (n = NAME_POLL_FIRST; n < NAME_MAX; n++) {
+		uint64_t addr = s->symbols[n].addr, target;
+		struct site site;
+
+		if (!addr || site_find(s->e, addr, 0, &site) || site.kind != SITE_SINGLE_STEP ||
+		    !find_inner(s, n, &target))
+			continue;
+		for (i = 0; i < inner_count && inner[i] != target; i++)
+			;
+		if (i < inner_count || !add_poll(s, n, target))
+			continue;
+		if (s->k->points[s->k->count - 1].is_left_out)
+			s->k->count--;
+		else
+			inner[inner_count++] = target;
+	}
+	for (n = NAME_POLL_FIRST; n < NAME_MAX; n++) {
+		struct elf_range r;
+
+		if (!s->symbols[n].addr)
+			continue;
+		r = search_range(s, n);
+		for (i = 0; i < inner_count && !code_calls(s->e, &r, inner[i]); i++)
+			;
+		if (i == inner_count)
+			add_poll(s, n, s->symbols[n].addr);
+	}
+}
+
+struct queue_look {
+	struct track track;
+	uint64_t callback;
+	size_t looked;
+	bool is_referred;
+};
+
+/* rd_kafka_queue_poll() pops with a callback that is its fifth argument, and CB_EVENT */
+static int see_queue_poll(void *ctx, const struct code_step *s)
+{
+	struct queue_look *l = ctx;
+	struct track_value how = track_get(&l->track, 3), call = track_get(&l->track, 4);
+
+	if ((s->op == CODE_CALL || s->op == CODE_JUMP) && how.kind == TRACK_CONSTANT &&
+	    how.value == CB_EVENT && call.kind == TRACK_PLACE &&
+	    (uint64_t)call.value == l->callback)
+		return 1;
+	track_step(&l->track, s);
+	return ++l->looked == LOOK_MAX ? -ENOENT : 0;
+}
+
+static void find_queue_poll(struct search *s, uint64_t callback, const uint64_t *uses, int count)
+{
+	int i;
+
+	for (i = 0; i < count; i++) {
+		struct queue_look l = { .callback = callback };
+		struct elf_range r;
+
+		if (elf_function(s->e, uses[i], &r))
+			continue;
+		track_begin(&l.track);
+		if (code_steps(s->e, &r, see_queue_poll, &l) == 1)
+			s->symbols[NAME_POLL_FIRST + 7].addr = r.start;
+	}
+}
+
+struct handle_look {
+	struct track track;
+	size_t looked;
+};
+
+/* Its first argument is read as a handle only by what waits on it; an event's type is compared. */
+static int see_event(void *ctx, const struct code_step *s)
+{
+	struct handle_look *l = ctx;
+	struct track_value v = track_get(&l->track, s->reg);
+
+	if (s->op == CODE_CALL)
+		return -ENOENT;
+	if (s->op == CODE_COMPARE && s->has_memory && s->width == 4 && s->value > 0 &&
+	    track_is_arg(&l->track, s->base, 0, 0))
+		return 1;
+	if (s->op == CODE_COMPARE && !s->has_memory && v.kind == TRACK_FIELD && !v.arg &&
+	    v.width == 4)
+		return 1;
+	track_step(&l->track, s);
+	return ++l->looked == LOOK_MAX ? -ENOENT : 0;
+}
+
+/*
+ * Without symbols: what calls rd_kafka_message_get() polls, but for callbacks (their address
+ * is taken) and functions that look into an event. A callback leads to rd_kafka_queue_poll().
+ */
+static void find_unnamed_polls(struct search *s)
+{
+	struct callee get = search_callee(s, NAME_MESSAGE_GET);
+	uint64_t calls[LIBRDKAFKA_REFERENCES_MAX], uses[LIBRDKAFKA_REFERENCES_MAX], last = 0;
+	int i, n = search_calls_of(s, &get, calls, LIBRDKAFKA_REFERENCES_MAX);
+
+	for (i = 0; i < n; i++) {
+		struct handle_look l = { .looked = 0 };
+		struct elf_range r;
+		int count;
+
+		if (elf_function(s->e, calls[i], &r) || r.start == last || r.start == get.addr)
+			continue;
+		last = r.start;
+		count = code_references(s->e, r.start, uses, LIBRDKAFKA_REFERENCES_MAX);
+		track_begin(&l.track);
+		if (count > 0)
+			find_queue_poll(s, r.start, uses, count);
+		else if (code_steps(s->e, &r, see_event, &l) != 1)
+			add_poll(s, NAME_POLL_FIRST, r.start);
+	}
+	if (s->symbols[NAME_POLL_FIRST + 7].addr)
+		add_poll(s, NAME_POLL_FIRST + 7, s->symbols[NAME_POLL_FIRST + 7].addr);
+}
+
+void librdkafka_find_polls(struct search *s)
+{
+	enum name n;
+
+	for (n = NAME_POLL_FIRST; n < NAME_MAX; n++)
+		if (s->symbols[n].addr)
+			break;
+	if (n < NAME_MAX)
+		find_named_polls(s);
+	else if (s->symbols[NAME_MESSAGE_GET].addr)
+		find_unnamed_polls(s);
+}
+
+/*
+ * Acknowledgements of single messages that do not come through the queue function: a produce
+ * call that fails. Probed where they are called: at the function itself each message of a
+ * batch would hit too.
+ */
+static void find_ack_calls(struct search *s)
+{
+	struct callee ack = search_callee(s, NAME_ON_ACK);
+	struct elf_range self = search_range(s, NAME_ON_ACK);
+	struct elf_range queue = search_range(s, NAME_ON_ACK_QUEUE);
+	uint64_t calls[LIBRDKAFKA_REFERENCES_MAX];
+	int i, n;
+
+	if (!ack.addr)
+		return;
+	n = search_calls_of(s, &ack, calls, LIBRDKAFKA_REFERENCES_MAX);
+	for (i = 0; i < n; i++) {
+		struct librdkafka_point *p = &s->k->points[s->k->count];
+
+		if ((calls[i] >= queue.start && calls[i] < queue.end) ||
+		    (calls[i] >= self.start && calls[i] < self.end) ||
+		    s->k->count == LIBRDKAFKA_POINTS_MAX)
+			continue;
+		*p = (struct librdkafka_point){
+			.role = KAFKA_ACK_CALL,
+			.name = librdkafka_names[NAME_ON_ACK],
+			.site = { .addr = calls[i], .kind = SITE_EMULATED },
+		};
+		if (!elf_offset(s->e, calls[i], &p->site.offset))
+			s->k->count++;
+	}
+}
+
+/* One commit by the application must hit one place: of two that call each other the inner. */
+static void find_commits(struct search *s)
+{
+	struct callee commit = search_callee(s, NAME_COMMIT);
+	struct callee queue = search_callee(s, NAME_COMMIT_QUEUE);
+	struct elf_range of_commit = search_range(s, NAME_COMMIT);
+	struct elf_range of_queue = search_range(s, NAME_COMMIT_QUEUE);
+	struct elf_range of_message = search_range(s, NAME_COMMIT_MESSAGE);
+
+	if (commit.addr && !search_calls(s, &of_commit, &queue))
+		search_add(s, KAFKA_COMMIT, NAME_COMMIT, commit.addr, true);
+	if (queue.addr && (!commit.addr || !search_calls(s, &of_queue, &commit)))
+		search_add(s, KAFKA_COMMIT, NAME_COMMIT_QUEUE, queue.addr, true);
+	if (s->symbols[NAME_COMMIT_MESSAGE].addr && !search_calls(s, &of_message, &commit) &&
+	    !search_calls(s, &of_message, &queue))
+		search_add(s, KAFKA_COMMIT_MESSAGE, NAME_COMMIT_MESSAGE,
+			   s->symbols[NAME_COMMIT_MESSAGE].addr, false);
+}
+
+static bool is_point(const struct search *s, enum librdkafka_role role, uint64_t start,
+		     uint64_t end)
+{
+	size_t i;
+
+	for (i = 0; i < s->k->count; i++)
+		if (s->k->points[i].role == role && s->k->points[i].site.addr >= start &&
+		    s->k->points[i].site.addr < end)
+			return true;
+	return false;
+}
+
+/* By name, and else by what they log; either way their code must tell their arguments. */
+static void find_rebalances(struct search *s)
+{
+	struct elf_range f[4];
+	size_t i;
+	int j, n;
+
+	for (i = 0; i < 2; i++) {
+		enum name name = NAME_REBALANCE + (enum name)i;
+
+		f[0] = search_range(s, name);
+		if (s->symbols[name].addr && librdkafka_is_rebalance(s, &f[0]))
+			search_add(s, KAFKA_REBALANCE, name, f[0].start, true);
+	}
+	for (i = 0; i < sizeof(delegating) / sizeof(delegating[0]); i++) {
+		n = search_string(s, delegating[i], f, 4);
+		for (j = 0; j < n; j++)
+			if (!is_point(s, KAFKA_REBALANCE, f[j].start, f[j].end) &&
+			    librdkafka_is_rebalance(s, &f[j]))
+				search_add(s, KAFKA_REBALANCE, NAME_REBALANCE + (i == 1),
+					   f[j].start, true);
+	}
+}
+
+void librdkafka_find_points(struct search *s)
+{
+	static const struct { enum librdkafka_role role; enum name name; bool is_rare; } rows[] = {
+		{ KAFKA_RESPONSE, NAME_ON_RESPONSE, false },
+		{ KAFKA_COMMITTED, NAME_ON_COMMIT, false },
+		{ KAFKA_TXN_BEGIN, NAME_TXN_BEGIN, true },
+		{ KAFKA_TXN_COMMIT, NAME_TXN_COMMIT, true },
+		{ KAFKA_TXN_ABORT, NAME_TXN_ABORT, true },
+	};
+	size_t i;
+
+	find_ack_calls(s);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (s->symbols[rows[i].name].addr)
+			search_add(s, rows[i].role, rows[i].name, s->symbols[rows[i].name].addr,
+				   rows[i].is_rare);
+	find_commits(s);
+	find_rebalances(s);
+}
