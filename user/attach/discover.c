@@ -22,7 +22,6 @@
 #define PROCESSES_MAX 65536	/* known at one time; more are traced without probes of their own */
 #define TARGET_BYTES (sizeof(struct wire_target) + 6 * PROCESS_PATH_MAX)
 
-#define SITES_TEXT_MAX 2048
 #define HELD_MAX 8		/* probed files of one process */
 #define SWEEP_NS 10000000000ULL	/* looks for processes whose end was lost */
 
@@ -456,15 +455,8 @@ struct report {
 	struct file_key last;
 };
 
-static const char *point_cost(const struct librdkafka_point *p)
-{
-	return p->is_left_out ? "left out: too dear" : site_kind_name(p->site.kind);
-}
-
-/* Each function once, though it may be probed at several calls, then what is missing. */
 static void describe_sites(const struct mapped_file *mf, char *text, size_t size)
 {
-	const struct librdkafka *k = &mf->kafka;
 	size_t i, at = 0;
 
 	*text = '\0';
@@ -473,18 +465,12 @@ static void describe_sites(const struct mapped_file *mf, char *text, size_t size
 			 site_kind_name(mf->python.copy.kind));
 		return;
 	}
-	if (*mf->why.text)
-		return;
-	at = (size_t)snprintf(text, size, "found by %s: ", k->found_by);
-	for (i = 0; i < k->count && at < size; i++)
-		if (!i || k->points[i].name != k->points[i - 1].name)
-			at += (size_t)snprintf(text + at, size - at, "%s%s %s", i ? ", " : "",
-					       k->points[i].name, point_cost(&k->points[i]));
-	if (at + 2 >= size)
-		return;
-	librdkafka_missing(k, text + at + 2, size - at - 2);
-	if (text[at + 2])
-		memcpy(text + at, "; ", 2);
+	for (i = 0; i < mf->kafka.count && at < size; i++)
+		at += (size_t)snprintf(text + at, size - at, "%s%s %s", at ? ", " : "",
+				       mf->kafka.points[i].name,
+				       mf->kafka.points[i].is_left_out ?
+					       "left out" :
+					       site_kind_name(mf->kafka.points[i].site.kind));
 }
 
 static void report_file(void *ctx, const struct mapping *m)
@@ -492,7 +478,7 @@ static void report_file(void *ctx, const struct mapping *m)
 	struct report *r = ctx;
 	struct mapped_file *mf = files_get(&r->d->files, r->pid, m);
 	struct discover_file f = { .path = m->path };
-	char kind[64], sites[SITES_TEXT_MAX];
+	char kind[64], sites[512];
 	uint32_t v;
 
 	if (!mf || !(mf->is_kafka || mf->is_python) ||

@@ -198,3 +198,23 @@ void librdkafka_missing(const struct librdkafka *k, char *ret, size_t room)
 	if (!k->knobs.high_off)
 		add_text(ret, room, "high watermark", "no spanstitch.kafka.lag");
 }
+
+/* Each function once, though it may be probed at several calls, then what is missing. */
+void librdkafka_describe(const struct librdkafka *k, char *ret, size_t room)
+{
+	size_t i, at = (size_t)snprintf(ret, room, "found by %s: ", k->found_by);
+
+	for (i = 0; i < k->count && at < room; i++) {
+		const struct librdkafka_point *p = &k->points[i];
+
+		if (!i || p->name != p[-1].name)
+			at += (size_t)snprintf(ret + at, room - at, "%s%s %s", i ? ", " : "",
+					       p->name, p->is_left_out ? "left out: too dear" :
+							site_kind_name(p->site.kind));
+	}
+	if (at + 2 >= room)
+		return;
+	librdkafka_missing(k, ret + at + 2, room - at - 2);
+	if (ret[at + 2])
+		memcpy(ret + at, "; ", 2);
+}

@@ -57,6 +57,10 @@ int librdkafka_find(struct elf *e, struct librdkafka *ret, struct reason *why);
 
 void librdkafka_sites(const struct librdkafka *k, struct load_kafka_sites *ret);
 
+/* How it was found, what is probed at which cost, and what is missing: a line for people. */
+#define LIBRDKAFKA_TEXT_MAX 2048
+void librdkafka_describe(const struct librdkafka *k, char *ret, size_t room);
+
 /* What @k lacks and what that costs the user; "" where nothing is missing. */
 void librdkafka_missing(const struct librdkafka *k, char *ret, size_t room);
 
