@@ -23,9 +23,14 @@ void arena_done(struct arena *a)
 
 static struct arena_chunk *arena_grow(struct arena *a, size_t bytes)
 {
-	size_t room = bytes > ARENA_CHUNK_BYTES ? bytes : ARENA_CHUNK_BYTES;
-	struct arena_chunk *c = calloc(1, sizeof(*c) + room);
+	size_t room = a->chunks ? 2 * a->chunks->room : ARENA_FIRST_BYTES;
+	struct arena_chunk *c;
 
+	if (room > ARENA_CHUNK_BYTES)
+		room = ARENA_CHUNK_BYTES;
+	if (room < bytes)
+		room = bytes;
+	c = calloc(1, sizeof(*c) + room);
 	if (!c)
 		return NULL;
 	c->room = room;

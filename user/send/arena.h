@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#define ARENA_FIRST_BYTES (4 * 1024)	/* a trace of two spans; each further chunk is larger */
 #define ARENA_CHUNK_BYTES (64 * 1024)	/* larger pieces get a chunk of their own */
 
 struct arena_chunk;
