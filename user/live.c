@@ -197,13 +197,16 @@ static void print_counters(struct live *l)
 		summary_write(STDERR_FILENO, &l->counters, 0);
 }
 
-static void tick(struct live *l, uint64_t now)
+/* True: there is more to do than to wait for records. */
+static bool tick(struct live *l, uint64_t now)
 {
+	bool has_more = false;
+
 	discover_tick(l->discover);
 	kafka_mode_tick(&l->kafka_mode, now);
 	order_tick(l->order, now);
 	if (l->pipeline)
-		pipeline_tick(l->pipeline, now - ORDER_WINDOW_NS);
+		has_more = pipeline_tick(l->pipeline, now - ORDER_WINDOW_NS);
 	if (now - l->counted_ns >= COUNT_EVERY_NS) {
 		load_read_counters(l->load, &l->counters);
 		l->counted_ns = now;
@@ -212,6 +215,7 @@ static void tick(struct live *l, uint64_t now)
 		counters_asked = 0;
 		print_counters(l);
 	}
+	return has_more;
 }
 
 static bool is_over(struct live *l, uint64_t now, uint64_t *ended_ns)
@@ -228,16 +232,17 @@ static bool is_over(struct live *l, uint64_t now, uint64_t *ended_ns)
 static int live_loop(struct live *l)
 {
 	uint64_t ended_ns = 0, now;
+	bool has_more = false;
 	int n;
 
 	l->started_ns = now_ns();
 	log_info("tracing %zu processes; Ctrl-C ends", discover_count(l->discover));
 	child_go(&l->child);
 	for (now = l->started_ns; !is_over(l, now, &ended_ns); now = now_ns()) {
-		n = ring_poll(l->ring, RING_POLL_MS);
+		n = ring_poll(l->ring, has_more ? 0 : RING_POLL_MS);
 		if (n < 0 && n != -EINTR)
 			return n;
-		tick(l, now_ns());
+		has_more = tick(l, now_ns());
 	}
 	return 0;
 }

@@ -17,6 +17,10 @@
 #include "util/log.h"
 #include "wire.h"
 
+/* A record takes 2 us to join, a span 15 us to hand on: the ring is read first. */
+#define TICK_SPANS 1000		/* handed on between two looks at the ring: some 15 ms */
+#define RECORD_SPANS 4		/* and after each record, once so many are held: */
+#define HELD_SPANS 150000	/* about 150 MiB */
 #define FLUSH_MS 15000		/* at the end, what waits for a back end may take this long */
 
 struct pipeline {
@@ -26,6 +30,7 @@ struct pipeline {
 	struct sample *sample;
 	struct send *send;
 	uint64_t now_ns;	/* time of the records that were handed on */
+	bool is_replay;
 };
 
 /* Attributes that stand on every span of their trace: Jaeger matches all on one span. */
@@ -84,6 +89,7 @@ int pipeline_new(struct pipeline **ret, const struct pipeline_opts *opts)
 	if (!p)
 		return -ENOMEM;
 	p->counters = opts->counters;
+	p->is_replay = opts->is_replay;
 	err = open_send(p, opts);
 	if (!err)
 		err = sample_new(&p->sample, &sample_opts, send_feed, p->send);
@@ -99,14 +105,22 @@ int pipeline_new(struct pipeline **ret, const struct pipeline_opts *opts)
 	return 0;
 }
 
-static void advance(struct pipeline *p, uint64_t now_ns)
+/* Time goes on; hands at most @spans on. True: there are more. */
+static bool advance(struct pipeline *p, uint64_t now_ns, size_t spans)
 {
-	if (now_ns <= p->now_ns)
-		return;
-	p->now_ns = now_ns;
-	decode_tick(p->decode, now_ns);
-	join_tick(p->join, now_ns);
-	sample_tick(p->sample, now_ns);
+	if (now_ns > p->now_ns) {
+		p->now_ns = now_ns;
+		decode_tick(p->decode, now_ns);
+		sample_tick(p->sample, now_ns);
+	}
+	return spans && join_tick_some(p->join, p->now_ns, spans);
+}
+
+static size_t spans_a_record(const struct pipeline *p)
+{
+	if (p->is_replay)
+		return SIZE_MAX;	/* the same traces each time */
+	return join_held(p->join) < HELD_SPANS ? 0 : RECORD_SPANS;
 }
 
 void pipeline_feed(void *pipeline, const struct wire_head *rec)
@@ -114,7 +128,7 @@ void pipeline_feed(void *pipeline, const struct wire_head *rec)
 	struct pipeline *p = pipeline;
 
 	if (rec->kind != WIRE_COUNTERS)
-		advance(p, rec->ts_ns);
+		advance(p, rec->ts_ns, spans_a_record(p));
 	decode_feed(p->decode, rec);
 }
 
@@ -126,11 +140,13 @@ static void log_notes(struct pipeline *p)
 		log_warn("%s", note.text);
 }
 
-void pipeline_tick(struct pipeline *p, uint64_t now_ns)
+bool pipeline_tick(struct pipeline *p, uint64_t now_ns)
 {
-	advance(p, now_ns);
+	bool has_more = advance(p, now_ns, TICK_SPANS);
+
 	send_tick(p->send);
 	log_notes(p);
+	return has_more;
 }
 
 void pipeline_finish(struct pipeline *p)

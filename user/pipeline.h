@@ -27,7 +27,11 @@ struct pipeline_opts {
 /* 0, or -errno: one line was logged. */
 int pipeline_new(struct pipeline **ret, const struct pipeline_opts *opts);
 void pipeline_feed(void *pipeline, const struct wire_head *rec);	/* a record_next_fn */
-void pipeline_tick(struct pipeline *p, uint64_t now_ns);	/* no older record will come */
+/*
+ * No older record will come. Traces that are finished are handed on here, some at a time, so
+ * that a busy ring is read first; true: call again soon. In a replay each record does that.
+ */
+bool pipeline_tick(struct pipeline *p, uint64_t now_ns);
 void pipeline_finish(struct pipeline *p);	/* hands on all that is open; delivers it */
 void pipeline_print_counters(struct pipeline *p);
 void pipeline_free(struct pipeline *p);		/* NULL is fine */

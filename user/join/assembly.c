@@ -424,8 +424,11 @@ void assembly_fix_id(struct assemblies *as, struct assembly *a)
 
 /* --- time ------------------------------------------------------------------------------------- */
 
-static void assembly_finish(struct assemblies *as, struct assembly *a, uint64_t now_ns)
+/* Returns how many spans it had. */
+static size_t assembly_finish(struct assemblies *as, struct assembly *a, uint64_t now_ns)
 {
+	size_t spans = a->node_count;
+
 	assembly_emit(as, a, now_ns);
 	as->node_count -= a->node_count;
 	a->node_count = a->open_count = 0;
@@ -433,6 +436,7 @@ static void assembly_finish(struct assemblies *as, struct assembly *a, uint64_t 
 	assembly_move(as, a, LIST_DONE);
 	while (as->done_count > as->opts.done_max)
 		assembly_forget(as, as->done);
+	return spans;
 }
 
 static void assemblies_count_held(struct assemblies *as)
@@ -440,13 +444,30 @@ static void assemblies_count_held(struct assemblies *as)
 	as->opts.counters->value[SPANS_HELD] = as->node_count;
 }
 
-void assemblies_tick(struct assemblies *as, uint64_t now_ns)
+/* The next that is due; NULL: none. */
+static struct assembly *assemblies_due(const struct assemblies *as, uint64_t now_ns)
 {
-	while (as->idle && as->idle->last_ns + as->opts.linger_ns <= now_ns)
-		assembly_finish(as, as->idle, now_ns);
-	while (as->busy && as->busy->last_ns + JOIN_BUSY_NS <= now_ns)
-		assembly_finish(as, as->busy, now_ns);
+	if (as->idle && as->idle->last_ns + as->opts.linger_ns <= now_ns)
+		return as->idle;
+	if (as->busy && as->busy->last_ns + JOIN_BUSY_NS <= now_ns)
+		return as->busy;
+	return NULL;
+}
+
+bool assemblies_tick(struct assemblies *as, uint64_t now_ns, size_t spans)
+{
+	struct assembly *a;
+	size_t done = 0;
+
+	for (a = assemblies_due(as, now_ns); a && done < spans; a = assemblies_due(as, now_ns))
+		done += assembly_finish(as, a, now_ns);
 	assemblies_count_held(as);
+	return a != NULL;
+}
+
+size_t assemblies_held(const struct assemblies *as)
+{
+	return as->node_count;
 }
 
 void assemblies_flush(struct assemblies *as, uint64_t now_ns)

@@ -82,7 +82,9 @@ struct assemblies_opts {
 
 int assemblies_new(struct assemblies **ret, const struct assemblies_opts *opts,
 		   trace_next_fn next, void *ctx);
-void assemblies_tick(struct assemblies *as, uint64_t now_ns);
+/* Hands on what has been quiet, until so many spans have gone; true: there is more. */
+bool assemblies_tick(struct assemblies *as, uint64_t now_ns, size_t spans);
+size_t assemblies_held(const struct assemblies *as);	/* spans */
 void assemblies_flush(struct assemblies *as, uint64_t now_ns);	/* everything, open or not */
 void assemblies_free(struct assemblies *as);
 

@@ -81,8 +81,20 @@ static void count_evictions(struct core *c)
 
 void join_tick(struct join *j, uint64_t now_ns)
 {
-	assemblies_tick(j->core.as, now_ns);
+	join_tick_some(j, now_ns, SIZE_MAX);
+}
+
+bool join_tick_some(struct join *j, uint64_t now_ns, size_t spans)
+{
+	bool has_more = assemblies_tick(j->core.as, now_ns, spans);
+
 	count_evictions(&j->core);
+	return has_more;
+}
+
+size_t join_held(const struct join *j)
+{
+	return assemblies_held(j->core.as);
 }
 
 void join_flush(struct join *j, uint64_t now_ns)

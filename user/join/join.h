@@ -41,6 +41,12 @@ struct join_opts {
 int join_new(struct join **ret, const struct join_opts *opts, trace_next_fn next, void *ctx);
 void join_feed(struct join *j, const struct msg *m);	/* copies what it keeps of @m */
 void join_tick(struct join *j, uint64_t now_ns);	/* monotonic; hands quiet traces on */
+/*
+ * The same in portions, for a caller with something more urgent: returns once @spans have gone;
+ * true: there is more. What is held meanwhile is in join_held().
+ */
+bool join_tick_some(struct join *j, uint64_t now_ns, size_t spans);
+size_t join_held(const struct join *j);
 void join_flush(struct join *j, uint64_t now_ns);	/* hands everything on, open or not */
 void join_free(struct join *j);				/* NULL is fine */
 
