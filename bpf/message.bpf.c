@@ -11,9 +11,9 @@
 #define TIMESTAMP_NONE 0
 
 /* What most messages fit; those that do not are written again into a larger record. */
-#define SMALL_TOPIC_MAX 128
+#define SMALL_TOPIC_MAX 64
 #define SMALL_CLIENT_MAX 64
-#define SMALL_HEADERS_MAX 256
+#define SMALL_HEADERS_MAX 144
 
 __hidden __u64 user_word(__u64 address)
 {
@@ -189,21 +189,21 @@ static __always_inline bool write_list(const struct parts *p, enum wire_kind kin
 }
 
 #define SMALL_FRONT (SMALL_TOPIC_MAX + SMALL_CLIENT_MAX + WIRE_KEY_MAX)
-_Static_assert(RING_1024 >= sizeof(struct wire_kafka) + SMALL_FRONT + SMALL_HEADERS_MAX +
+_Static_assert(RING_640 >= sizeof(struct wire_kafka) + SMALL_FRONT + SMALL_HEADERS_MAX +
 	       sizeof(struct wire_kafka_header) + SMALL_NAME_MAX + SMALL_VALUE_MAX, "small list");
 _Static_assert(RING_2560 >= sizeof(struct wire_kafka) + 2 * WIRE_NAME_MAX + WIRE_KEY_MAX +
 	       LIST_ROOM, "large list");
-_Static_assert(RING_768 >= sizeof(struct wire_kafka) + SMALL_FRONT + SMALL_HEADERS_MAX, "raw");
+_Static_assert(RING_512 >= sizeof(struct wire_kafka) + SMALL_FRONT + SMALL_HEADERS_MAX, "raw");
 
 __hidden void message_emit(const struct parts *p, enum wire_kind kind)
 {
 	if (!p->raw_len && p->m.headers) {
-		if (!write_list(p, kind, RING_1024, SMALL_TOPIC_MAX, SMALL_CLIENT_MAX))
+		if (!write_list(p, kind, RING_640, SMALL_TOPIC_MAX, SMALL_CLIENT_MAX))
 			write_list(p, kind, RING_2560, WIRE_NAME_MAX, WIRE_NAME_MAX);
 		return;
 	}
 	if (p->raw_len > SMALL_HEADERS_MAX ||
-	    !write_raw(p, kind, RING_768, SMALL_TOPIC_MAX, SMALL_CLIENT_MAX))
+	    !write_raw(p, kind, RING_512, SMALL_TOPIC_MAX, SMALL_CLIENT_MAX))
 		write_raw(p, kind, RING_2560, WIRE_NAME_MAX, WIRE_NAME_MAX);
 }
 

@@ -10,8 +10,8 @@
 #define LIST_MAX 64		/* headers of a parsed list that are looked at */
 #define LIST_NAME_MAX 256	/* bytes; a longer name or value leaves its header out */
 #define LIST_VALUE_MAX 512
-#define SMALL_NAME_MAX 64	/* the same for small records */
-#define SMALL_VALUE_MAX 128
+#define SMALL_NAME_MAX 32	/* the same for small records */
+#define SMALL_VALUE_MAX 64
 
 /* the most that a walk may touch: the last header may overrun the limit while it is checked */
 #define LIST_ROOM (WIRE_HEADERS_MAX + sizeof(struct wire_kafka_header) + LIST_NAME_MAX + \

@@ -8,7 +8,7 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 16 << 20);		/* user space may choose another size */
+	__uint(max_entries, 32 << 20);		/* user space may choose another size */
 } ring SEC(".maps");
 
 struct {
@@ -44,8 +44,10 @@ static void *reserve(__u32 room)
 		return bpf_ringbuf_reserve(&ring, RING_256, 0);
 	case RING_768:
 		return bpf_ringbuf_reserve(&ring, RING_768, 0);
-	case RING_1024:
-		return bpf_ringbuf_reserve(&ring, RING_1024, 0);
+	case RING_512:
+		return bpf_ringbuf_reserve(&ring, RING_512, 0);
+	case RING_640:
+		return bpf_ringbuf_reserve(&ring, RING_640, 0);
 	case RING_1536:
 		return bpf_ringbuf_reserve(&ring, RING_1536, 0);
 	case RING_2560:

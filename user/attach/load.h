@@ -14,7 +14,7 @@
 
 #include "knobs.h"
 
-#define LOAD_RING_BYTES (16U << 20)	/* default size of the ring */
+#define LOAD_RING_BYTES (32U << 20)	/* default size of the ring: some 60,000 messages */
 #define LOAD_WAKE_BYTES (1U << 20)	/* default of knobs.wake_bytes: a wake-up costs 5 us */
 #define LOAD_KAFKA_POLLS_MAX 16		/* poll entries of one librdkafka */
 #define LOAD_KAFKA_CALLS_MAX 8		/* places of one other role */
