@@ -233,6 +233,7 @@ class Story:
         span = self.span(label, "send", None, "p", **{"error.type": "QUEUE_FULL"})
         span["error"] = True
         self.call("produce", 0, self.now, "p", error="_QUEUE_FULL")
+        self.pass_us(100)
 
     # -- as files ---------------------------------------------------------------------------------
 
