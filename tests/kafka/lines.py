@@ -17,7 +17,6 @@ ASKING_CALLS = ("commit", "commit_transaction", "abort_transaction", "produce") 
 RETRYING = "retry-"                     # of such clients all messages go in one request
 STATUS = ("no", "possibly", None)       # persisted, by librdkafka's number; None: it is
 NO_ERROR = "NO_ERROR"
-BURST_NS = 1_000_000    # between two acknowledgements of one batch: the plugin's own work
 
 
 class Sent:
@@ -123,12 +122,19 @@ class Lines:
         self._join()
         self._retry()
 
+    def _with_before(self):
+        """Each line, with the one before it of its thread; of the first, itself."""
+        last = {}
+        for line in self.all:
+            thread = line["pid"], line["tid"]
+            yield last.get(thread, line), line
+            last[thread] = line
+
     def _read(self):
         open_sends = {}                 # (pid, address) -> Sent
         requests = collections.defaultdict(list)    # (pid, client, broker) -> lines
         last_response = {}              # (pid, tid) -> line
-        last_ack = {}                   # (pid, tid) -> line
-        for line in self.all:
+        for before, line in self._with_before():
             role = line["role"]
             if role == "client":
                 self.clients.append(line)
@@ -143,11 +149,10 @@ class Lines:
                     self.stray_acks.append(line)
                     continue
                 sent.ack = line
-                before = last_ack.get((line["pid"], line["tid"]), line)
-                is_same = line["t"] - before["t"] < BURST_NS and all(
+                # Acknowledgements with nothing else of their thread in between are of one batch.
+                is_same = "batch" in before and all(
                     line[k] == before[k] for k in ("client", "topic", "partition", "err"))
-                line["batch"] = before.get("batch", line["t"]) if is_same else line["t"]
-                last_ack[line["pid"], line["tid"]] = line
+                line["batch"] = before["batch"] if is_same else line["t"]
                 response = last_response.get((line["pid"], line["tid"]))
                 if response and line["error"] == NO_ERROR:
                     sent.response, sent.request = response, response["request"]

@@ -18,7 +18,7 @@ MEDIAN_MAX_US = 1000     # of the median time error: more, and spans are not whe
 checks = run.session.harness.Checks()
 
 
-AT_ONCE = 2
+AT_ONCE = 3             # they wait more than they work
 SEEN_LIGHT = "light mode: the producing thread is not known"
 
 # name -> (options, section kafka, whether what was never acknowledged has a span)
