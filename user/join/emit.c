@@ -89,6 +89,13 @@ static void emit_link_to_node(struct assemblies *as, struct span *s, const struc
 		span_add_link(s, a->trace_id, to->span_id, NULL);
 }
 
+/* The message's own context named the parent: its producer, as far as anything tells. */
+static bool is_parent_by_header(const struct node *n, const struct candidate *c)
+{
+	return c->evidence == EVIDENCE_HEADER && n->span->has_parent &&
+	       !memcmp(n->span->parent_id, c->span_id, 8);
+}
+
 static void emit_links(struct assemblies *as, struct node *n)
 {
 	struct span *s = n->span;
@@ -98,7 +105,8 @@ static void emit_links(struct assemblies *as, struct node *n)
 		const struct candidate *c = &n->candidates[i];
 
 		/* a consumer links each message's producer, also where it is the parent */
-		if (c->node && (!is_usable(n, c) || c->evidence == EVIDENCE_KAFKA_OFFSET))
+		if (c->node && (!is_usable(n, c) || c->evidence == EVIDENCE_KAFKA_OFFSET ||
+				(n->is_consumer && is_parent_by_header(n, c))))
 			emit_link_to_node(as, s, c->node);
 		else if (!c->node && n->is_consumer)
 			span_add_link(s, node_assembly(n)->trace_id, c->span_id, NULL);
