@@ -132,37 +132,6 @@ def create_topics(cluster, names):
         future.result(scenario.READY_S)
 
 
-def report(run, figures, prefix):
-    """Rows and checks of one run."""
-    checks.check("%s: the tracer ends as asked" % run.scenarios[0].name,
-                 run.code != 0 and "%s" % run.code)
-    lost = session.Counters(run.counters).lost()
-    checks.check("%s: nothing was lost on the way" % run.scenarios[0].name, lost)
-    spans = verdict.read_spans(run.otlp)
-    for one in run.scenarios:
-        v = verdict.Verdict(one, spans)
-        how = "%s; %d messages sent, %d read, %d joins" % (
-            one.how, len(v.produced), sum(len(c.of("consumed")) for c in one.consumers()),
-            v.figures["joins"])
-        checks.check("%s: the workload is as meant" % one.name, one.complaints, how)
-        for what in ("missing", "wrong", "orphans"):
-            findings = getattr(v, what)
-            figures.add("%s.%s.%s" % (prefix, one.name, what), len(findings), "findings", "== 0",
-                        how, findings)
-        errors = sum(bool(d["error"]) for c in one.producers()
-                     for d in c.of("delivered") + c.of("produced"))
-        figures.add("%s.%s.errors" % (prefix, one.name), v.figures["errors"], "spans",
-                    "== %d" % errors, how + "; the goal is what was reported to the clients")
-        least, most = v.figures["retries_least"], v.figures["retries_most"]
-        if most and not ("retries" in verdict.UNTOLD and not v.figures["retries"]):
-            # Between two figures, so the row's value is how far it is outside.
-            seen = v.figures["retries"]
-            figures.add("%s.%s.retries" % (prefix, one.name),
-                        max(least - seen, seen - most, 0), "retries", "== 0",
-                        how + "; what the spans' %d are beside the %d to %d of librdkafka's log" % (
-                            seen, least, most))
-
-
 def run_on(brokers, groups, only, figures):
     """A cluster of so many brokers, and on it the runs that @groups(cluster) gives."""
     directory = session.work_directory("faults-%d" % brokers)
@@ -171,7 +140,7 @@ def run_on(brokers, groups, only, figures):
         create_topics(cluster, [s.name for group in runs for s in group] or ["none"])
         for group in filter(None, runs):
             run = scenario.Run(os.path.join(directory, group[0].name), group)
-            report(run.go(), figures, "kafka.real")
+            verdict.report(run.go(), figures, "kafka.real")
 
 
 def main():

@@ -8,6 +8,7 @@
  *   errors APIKEY N CODE    the next N requests of this kind are refused by this error
  *   rtt BROKER MS           the broker's answers take this long
  *   down BROKER, up BROKER
+ *   leader TOPIC PARTITION BROKER
  */
 #include <errno.h>
 #include <getopt.h>
@@ -27,6 +28,7 @@
 #define BROKERS_MAX 8
 #define PARTITIONS_MAX 64
 #define ERRSTR_BYTES 512
+#define TOPIC_BYTES 64		/* of a command's, with its end */
 #define ERRORS_MAX 64
 
 struct broker_opts {
@@ -105,8 +107,11 @@ static int stdin_is_held(void)
 static int command_run(rd_kafka_mock_cluster_t *cluster, const char *line)
 {
 	rd_kafka_resp_err_t codes[ERRORS_MAX];
+	char topic[TOPIC_BYTES];
 	int key, n, code, i;
 
+	if (sscanf(line, "leader %63s %d %d", topic, &key, &n) == 3)
+		return rd_kafka_mock_partition_set_leader(cluster, topic, key, n) ? -EINVAL : 0;
 	if (sscanf(line, "errors %d %d %d", &key, &n, &code) == 3 && n > 0 && n <= ERRORS_MAX) {
 		for (i = 0; i < n; i++)
 			codes[i] = (rd_kafka_resp_err_t)code;
