@@ -68,6 +68,16 @@ def span_key(span, services):
     return services[pid], span.kind, a.get("http.request.method"), getattr(span, "path", None)
 
 
+def is_automatic_commit(span):
+    """librdkafka commits by itself, when it likes: nobody's work, and so a trace of its own."""
+    a = span.attributes
+    return (span.name == "commit %s" % a.get("messaging.destination.name") and
+            span.kind == "client" and not span.parent and not span.links and
+            a.get("messaging.operation.type") == "settle" and
+            a.get("spanstitch.parent.reason") == "an automatic commit" and
+            "error.type" not in a and span.start_ns == span.end_ns)
+
+
 def align(wants, spans):
     """Pairs of a want and a span, both in the order of time, that are least apart in all."""
     wants = sorted(wants, key=lambda w: w.begin)
@@ -258,6 +268,8 @@ class Verdict:
         if owner or "execution.id" in span.attributes:
             self._say("wrong_trace", owner, "%r: no line wants it in trace %s (execution %s)",
                       span, span.trace, span.attributes.get("execution.id"))
+            return
+        if is_automatic_commit(span):
             return
         place = self.services.get(span.resource.get("process.pid")), span.kind
         if place not in (("pod-monitor", "client"), ("kube", "server")) or \
