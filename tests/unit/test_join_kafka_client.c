@@ -471,6 +471,25 @@ TEST(the_outcome_of_a_transaction_is_an_event_of_its_messages)
 	scene_done(&s);
 }
 
+/* The handle's address was another client's before; who begins is told by the first message. */
+TEST(a_transaction_of_a_reused_handle)
+{
+	struct msg m = tagged(sent(&producer, 1, "t", "a"), "old");
+	struct scene s;
+
+	scene_init(&s);
+	m.kafka.client_id = "rdkafka#producer-0";
+	feed(&s, m);
+	feed(&s, txn(TXN_OP_BEGIN, ASKED, 0));
+	feed(&s, tagged(sent(&producer, 2, "t", "b"), "new"));
+	feed(&s, txn(TXN_OP_COMMIT, ASKED, 0));
+	feed(&s, txn(TXN_OP_COMMIT, ENDED, 0));
+	scene_flush(&s);
+	check_outcome(&s, "old", NULL, NULL);
+	check_outcome(&s, "new", "transaction.commit", "ok");
+	scene_done(&s);
+}
+
 RUN_TESTS(cmocka_unit_test(an_acknowledgement_gives_its_attributes),
 	  cmocka_unit_test(what_is_as_it_should_be_says_nothing),
 	  cmocka_unit_test(keys_are_shown_where_asked_for),
@@ -488,4 +507,5 @@ RUN_TESTS(cmocka_unit_test(an_acknowledgement_gives_its_attributes),
 	  cmocka_unit_test(a_commit_of_nothing_is_none),
 	  cmocka_unit_test(a_commit_without_a_result_ends_with_its_process),
 	  cmocka_unit_test(a_rebalance_is_an_event_of_what_is_in_hand_or_comes_next),
-	  cmocka_unit_test(the_outcome_of_a_transaction_is_an_event_of_its_messages))
+	  cmocka_unit_test(the_outcome_of_a_transaction_is_an_event_of_its_messages),
+	  cmocka_unit_test(a_transaction_of_a_reused_handle))

@@ -86,6 +86,7 @@ void offset_place_single(struct core *c, struct links *l, struct node *n);
 /* kafka_txn.c */
 void txn_note(struct core *c, struct client *cl, struct node *n);	/* sent within it */
 void txn_free(struct core *c, struct client *cl);
+struct txn *txn_take_empty(struct client *cl);	/* begun, without a message; NULL: none such */
 
 /* kafka_commit.c */
 void commits_free(struct core *c, struct client *cl);	/* whose results nobody will see */

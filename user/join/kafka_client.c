@@ -63,6 +63,25 @@ static void client_remove(struct core *c, struct client *cl)
 	client_drop(c, &cl->entry);
 }
 
+/*
+ * The address is another client's now. A transaction is begun by address alone: one without a
+ * message yet is of the new client, whose name its first message tells.
+ */
+static struct client *client_replace(struct core *c, const struct client_key *key,
+				     struct client *old, const char *name)
+{
+	struct txn *begun = txn_take_empty(old);
+	struct client *cl;
+
+	client_remove(c, old);
+	cl = client_new(c, key, name);
+	if (cl)
+		cl->txn = begun;
+	else
+		free(begun);
+	return cl;
+}
+
 struct client *client_find(struct core *c, uint32_t tgid, uint64_t handle, const char *name)
 {
 	struct client_key key = { handle, tgid };
@@ -70,10 +89,8 @@ struct client *client_find(struct core *c, uint32_t tgid, uint64_t handle, const
 
 	if (name && !*name)
 		name = NULL;
-	if (cl && name && cl->name && strcmp(cl->name, name)) {
-		client_remove(c, cl);
-		cl = NULL;
-	}
+	if (cl && name && cl->name && strcmp(cl->name, name))
+		return client_replace(c, &key, cl, name);
 	if (!cl)
 		return client_new(c, &key, name);
 	if (name && !cl->name)

@@ -29,6 +29,16 @@ void txn_free(struct core *c, struct client *cl)
 	cl->txn = NULL;
 }
 
+struct txn *txn_take_empty(struct client *cl)
+{
+	struct txn *t = cl->txn;
+
+	if (!t || t->count)
+		return NULL;
+	cl->txn = NULL;
+	return t;
+}
+
 void txn_note(struct core *c, struct client *cl, struct node *n)
 {
 	struct txn *t = cl->txn;
