@@ -25,6 +25,11 @@ cache_open() { # FOLDER
 	flock 9
 }
 
+# What these files hold, wherever they lie: several clones share one cache.
+key_of() { # FILE...
+	cat "$@" | sha256sum
+}
+
 # Whether FILE was made from what KEY stands for.
 cache_holds() { # KEY FILE
 	[ -e "$2" ] && [ "$(cat "$dir/key" 2>/dev/null)" = "$1" ]

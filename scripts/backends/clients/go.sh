@@ -19,7 +19,7 @@ go_build() { # OUTPUT [FLAG...]
 }
 
 cache_open clients/go
-key=$(cd "$source" && sha256sum go.mod go.sum main.go "$here/go.sh")
+key=$(cd "$source" && key_of go.mod go.sum main.go "$here/go.sh")
 if ! cache_holds "$key" "$dir/client"; then
 	rm -f "$dir/key"
 	packages_need gcc libc6-dev

@@ -23,10 +23,14 @@ install_modules() {
 	rm -rf node_modules/node-rdkafka/deps node_modules/node-rdkafka/build/Release/obj.target
 }
 
+# An addon serves the node that it was compiled for.
+key() {
+	(cd "$source" && key_of package.json package-lock.json "$here/node.sh")
+	node --version 2>/dev/null || true
+}
+
 cache_open clients/node
-key="$(cd "$source" && sha256sum package.json package-lock.json "$here/node.sh")
-$(node --version 2>/dev/null || true)"
-if ! cache_holds "$key" "$dir/node_modules"; then
+if ! cache_holds "$(key)" "$dir/node_modules"; then
 	rm -rf "$dir/key" "$dir/node_modules"
 	packages_need g++ make python3
 	command -v node >/dev/null || packages_need nodejs
@@ -37,8 +41,7 @@ if ! cache_holds "$key" "$dir/node_modules"; then
 	export -f install_modules
 	export dir
 	quietly build bash -ec install_modules || die "the build failed: $(last_words build)"
-	key="${key%%$'\n'v*}"$'\n'"$(node --version)"
-	echo "$key" >"$dir/key"
+	key >"$dir/key"
 	say "built, $((SECONDS - start)) s"
 fi
 echo "$dir/node_modules"

@@ -31,7 +31,7 @@ unpack() {
 }
 
 cache_open clients/omkafka
-key="$(. /etc/os-release && echo "$ID ${VERSION_ID-}") $(sha256sum <"$here/omkafka.sh")"
+key="$(. /etc/os-release && echo "$ID ${VERSION_ID-}") $(key_of "$here/omkafka.sh")"
 if ! cache_holds "$key" "$dir/root"; then
 	rm -f "$dir/key"
 	packages_need librdkafka1

@@ -10,7 +10,7 @@ name=python-client
 python=/usr/bin/python3
 
 cache_open clients/python
-key="$(cd "$source" && sha256sum requirements.txt "$here/python.sh")
+key="$(cd "$source" && key_of requirements.txt "$here/python.sh")
 $("$python" --version)"
 if ! cache_holds "$key" "$dir/venv"; then
 	rm -rf "$dir/key" "$dir/venv"

@@ -34,7 +34,7 @@ cargo_need() {
 }
 
 cache_open clients/rust
-key=$(cd "$source" && sha256sum Cargo.toml Cargo.lock src/main.rs "$here/rust.sh")
+key=$(cd "$source" && key_of Cargo.toml Cargo.lock src/main.rs "$here/rust.sh")
 if ! cache_holds "$key" "$dir/client"; then
 	rm -f "$dir/key"
 	packages_need gcc g++ make libc6-dev python3

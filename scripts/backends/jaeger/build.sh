@@ -35,7 +35,7 @@ build() {
 
 cache_open "jaeger-$version"
 binary=$dir/jaeger
-key=$(cd "$here" && sha256sum go.mod go.sum build.sh)
+key=$(cd "$here" && key_of go.mod go.sum build.sh)
 if cache_holds "$key" "$binary"; then
 	say "$version is built already: $binary"
 else
