@@ -88,6 +88,7 @@ static __always_inline __u32 append_name(__u8 *tail, __u32 off, __u64 address)
 static void client_emit(const struct kafka_knobs *k, __u64 rk, __u64 ts_ns, const struct client *c)
 {
 	struct wire_kafka_client *r = ring_reserve(RING_768);
+	__u64 group;
 	__u8 *tail;
 	__u32 off;
 
@@ -101,8 +102,8 @@ static void client_emit(const struct kafka_knobs *k, __u64 rk, __u64 ts_ns, cons
 	off = r->name_len = append_name(tail, 0, k->name_off ? rk + k->name_off : 0);
 	off += r->cluster_len = append_name(tail, off, c->cluster);
 	/* rkcg_group_id stands first; a string object is its length, then its address */
-	off += r->group_len = append_name(tail, off, c->group ?
-					  user_word(user_word(c->group) + 8) : 0);
+	group = user_word(c->group);
+	off += r->group_len = append_name(tail, off, group ? user_word(group + 8) : 0);
 	r->head.len = sizeof(*r) + off;
 	ring_submit(r);
 }

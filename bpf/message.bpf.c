@@ -122,7 +122,8 @@ static __always_inline bool write_raw(const struct parts *p, enum wire_kind kind
 	if (!r)
 		return true;
 	fill_head(r, p, kind);
-	fill_high(r, p);
+	if (kind == WIRE_KAFKA_CONSUME)
+		fill_high(r, p);
 	front = fill_front(r, p, topic_max, client_max);
 	if (room != RING_2560 && !fits(r, topic_max, client_max)) {
 		ring_abandon(r);

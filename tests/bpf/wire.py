@@ -11,12 +11,14 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 WATCH = os.path.join(ROOT, "build/release/tools/bpf/watch")
 FILE_HEAD = 112
 
-NAMES = ("", "io", "close", "send", "ack", "consume", "poll", "fork", "exec", "exit", "map", "target", "counters")
+NAMES = ("", "io", "close", "send", "ack", "consume", "poll", "fork", "exec", "exit", "map", "target", "counters",
+         "delivered", "client", "commit", "rebalance", "txn", "refused")
 LABELS = {0: None, 1: "http", 2: "kafka"}
 ROLES = {0: None, 1: "server", 2: "client"}
 LOOP_THREAD = 1
 IO_TCP_SEQ, IO_EOF, IO_ERROR = 1, 2, 4
 RAW_HEADERS, LIST_HEADERS, CUT_HEADERS, NULL_KEY, NULL_VALUE = 1, 2, 4, 8, 16
+BATCH_POLL, CALLBACK_POLL = 32, 64
 
 Label = collections.namedtuple("Label", "id op kind")
 
@@ -68,6 +70,7 @@ def parse_io(r, f):
 def parse_kafka(r, f):
     f["thread"], f["task"], f["task_id"] = r.label(), r.label(), r.take("Q")
     f["msg"], f["client_address"], f["offset"], f["timestamp_ms"], f["enqueued_us"] = r.take("QQqqQ")
+    f["polled_ns"], f["queue"], f["high"] = r.take("QQq")
     f["partition"], f["err"], f["key_len"], f["value_len"], f["headers_len"] = r.take("iiIII")
     topic, client, key, headers, f["kafka_flags"] = r.take("HHHHI")
     f["topic"], f["client"], f["key"] = r.bytes(topic), r.bytes(client), r.bytes(key)
@@ -78,10 +81,14 @@ def parse_rest(kind, r, f):
     if kind == "close":
         f["ino"] = r.take("Q")
     elif kind == "ack":
-        (f["msg"], f["client_address"], f["offset"], f["partition"], f["err"], f["status"], f["batch_count"]) = \
-            r.take("QQqiiII")
+        f["client_address"], f["sent_ns"], f["batch_count"], count = r.take("QQII")
+        f["acked"] = [dict(zip(("msg", "offset", "partition", "err", "retries", "status"), r.take("QqiiII")))
+                      for _ in range(count)]
+    elif kind == "client":
+        f["client_address"], f["group_handle"], name, cluster, group, _ = r.take("QQHHHH")
+        f["name"], f["cluster"], f["group"] = r.bytes(name), r.bytes(cluster), r.bytes(group)
     elif kind == "poll":
-        f["ended"] = r.label()
+        f["ended"], f["queue"], f["ended_ns"] = r.label(), *r.take("QQ")
     elif kind == "fork":
         f["child_start_ns"], f["child_tgid"], _ = r.take("QII")
     elif kind == "exec":
@@ -105,6 +112,13 @@ def parse(data):
     if r.at != length:
         raise ValueError("%s: %d bytes are used of %d" % (kind, r.at, length))
     return Record(kind, **f)
+
+
+def each_message(r):
+    """A batch as one record a message."""
+    if r.kind != "ack":
+        return [r]
+    return [Record(**{**r.__dict__, **one}) for one in r.acked]
 
 
 def parse_heads(data):
@@ -187,7 +201,7 @@ class Watch:
         records, at = [], 0
         while at < len(data):
             length = struct.unpack_from("<I", data, at)[0]
-            records.append(parse(data[at:at + length]))
+            records += each_message(parse(data[at:at + length]))
             at += length
         return records
 
