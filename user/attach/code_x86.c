@@ -180,9 +180,21 @@ static void step(csh cs, struct code_halves *h __attribute__((unused)), const cs
 		take_two(ret, in, x);
 }
 
+/*
+ * `lea target(%rip)`; where the linker knew that addresses fit, also `mov $target` into a
+ * register, of 32 bits or with their sign.
+ */
 static long forms(const uint8_t *b, size_t len, uint64_t addr, uint64_t target)
 {
-	if (len < LEA_BYTES || (b[0] & 0xfb) != 0x48 || b[1] != 0x8d || (b[2] & 0xc7) != 0x05)
+	if (len < LEA_BYTES)
+		return -1;
+	if ((b[0] & 0xfe) == 0x48 && b[1] == 0xc7 && (b[2] & 0xf8) == 0xc0)
+		return (uint64_t)(int64_t)read_rel32(b + 3) == target ? 0 : -1;
+	if (b[0] == 0x41 && (b[1] & 0xf8) == 0xb8)
+		return (uint32_t)read_rel32(b + 2) == target ? 0 : -1;
+	if ((b[0] & 0xf8) == 0xb8)
+		return (uint32_t)read_rel32(b + 1) == target ? 0 : -1;
+	if ((b[0] & 0xfb) != 0x48 || b[1] != 0x8d || (b[2] & 0xc7) != 0x05)
 		return -1;
 	return addr + LEA_BYTES + (uint64_t)(int64_t)read_rel32(b + 3) == target ? 0 : -1;
 }

@@ -86,13 +86,16 @@ int librdkafka_find(struct elf *e, struct librdkafka *ret, struct reason *why)
 	err = elf_symbols(e, s.symbols, NAME_MAX);
 	if (err)
 		return -ENOENT;		/* odd tables: not a library that somebody loads */
-	if (!s.symbols[NAME_VERSION].addr && !may_be_stripped(e))
+	s.is_stripped = !s.symbols[NAME_VERSION].addr;
+	if (s.is_stripped && !may_be_stripped(e))
 		return -ENOENT;
 	k.is_foreign = elf_machine(e) != OWN_MACHINE;
 	k.is_go = elf_is_go(e);
 	err = librdkafka_find_version(&s);
 	if (err)
 		return err;
+	if (s.is_stripped)
+		librdkafka_stripped_accessors(&s);
 	librdkafka_find_message_get(&s);
 	err = librdkafka_check_layout(&s);
 	if (!err)

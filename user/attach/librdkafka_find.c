@@ -5,9 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define STRIPPED_REACH (8U << 20)	/* the version stands this near to the interceptors */
-#define VERSIONS_MAX 16			/* functions that look like rd_kafka_version() */
-
 struct constants {
 	uint32_t value;
 	bool is_known;
@@ -28,7 +25,7 @@ static int take_version(void *ctx, const struct code_step *s)
 	return s->op == CODE_OTHER && !c->is_known && !s->writes && !s->has_memory ? 0 : -EINVAL;
 }
 
-static bool version_at(struct search *s, uint64_t addr, uint32_t *ret)
+bool librdkafka_version_at(struct search *s, uint64_t addr, uint32_t *ret)
 {
 	struct elf_range r = { addr, addr + 16 };
 	struct constants c = { 0 };
@@ -39,80 +36,14 @@ static bool version_at(struct search *s, uint64_t addr, uint32_t *ret)
 	return true;
 }
 
-struct version_search {
-	struct search *s;
-	uint64_t near;		/* an interceptor's address */
-	uint64_t found[VERSIONS_MAX];
-	uint32_t values[VERSIONS_MAX];
-	size_t count;
-};
-
-static bool is_version(uint32_t v)
-{
-	return v >> 24 >= 1 && v >> 24 <= 9 && (v >> 16 & 0xff) < 100 && (v >> 8 & 0xff) < 100 &&
-	       (v & 0xff) == 0xff;
-}
-
-/* Bytes that can begin such a function; the decoder has the last word. */
-static bool may_begin_version(const uint8_t *b)
-{
-	if (!memcmp(b, "\xf3\x0f\x1e\xfa", 4))
-		b += 4;
-	if (b[0] == 0xb8 && b[1] == 0xff && b[4] && b[4] < 10)
-		return true;			/* mov $0x0?????ff, %eax */
-	return (b[0] & 0x1f) == 0 && b[3] == 0x52;	/* mov w0, #half */
-}
-
-static int find_versions(void *ctx, const struct elf_chunk *c)
-{
-	struct version_search *v = ctx;
-	size_t i;
-
-	for (i = (size_t)(-c->addr & 15); i + 16 <= c->len && i < c->own; i += 16) {
-		uint64_t addr = c->addr + i;
-		uint32_t value;
-
-		if (addr + STRIPPED_REACH < v->near || addr > v->near + STRIPPED_REACH ||
-		    !may_begin_version(c->bytes + i) || !version_at(v->s, addr, &value) ||
-		    !is_version(value))
-			continue;
-		if (v->count && v->values[v->count - 1] == value && v->found[v->count - 1] == addr)
-			continue;
-		if (v->count == VERSIONS_MAX)
-			return -E2BIG;
-		v->found[v->count] = addr;
-		v->values[v->count++] = value;
-	}
-	return 0;
-}
-
-/* A stripped program: the only function near the interceptors that returns such a number. */
-static int find_stripped_version(struct search *s, uint32_t *ret)
-{
-	struct version_search v = { .s = s };
-	struct elf_range send[2];
-
-	if (search_string(s, "on_send", send, 2) != 1)
-		return reason_set(s->why, -ENOTSUP, "librdkafka is linked into a stripped program "
-				  "whose functions cannot be told apart (no unwind table?)");
-	v.near = send[0].start;
-	if (elf_scan(s->e, ELF_CODE, 16, find_versions, &v) || v.count != 1)
-		return reason_set(s->why, -ENOTSUP, "librdkafka is linked into a stripped program: "
-				  "%zu functions could tell its version, one should",
-				  v.count);
-	s->symbols[NAME_VERSION].addr = v.found[0];
-	*ret = v.values[0];
-	return 0;
-}
-
 int librdkafka_find_version(struct search *s)
 {
 	uint32_t version = 0;
 	int err = 0;
 
 	if (!s->symbols[NAME_VERSION].addr)
-		err = find_stripped_version(s, &version);
-	else if (!version_at(s, s->symbols[NAME_VERSION].addr, &version))
+		err = librdkafka_stripped_version(s, &version);
+	else if (!librdkafka_version_at(s, s->symbols[NAME_VERSION].addr, &version))
 		err = reason_set(s->why, -ENOTSUP,
 				 "librdkafka: rd_kafka_version() is not the code we know");
 	if (err)

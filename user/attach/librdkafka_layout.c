@@ -291,3 +291,24 @@ bool librdkafka_is_rebalance(struct search *s, const struct elf_range *r)
 
 	return walk(s, r->start, r->end - r->start, see_rebalance, &l) == 1;
 }
+
+bool librdkafka_is_member(struct search *s, const struct elf_range *r)
+{
+	struct look l = { 0 };
+
+	return walk(s, r->start, r->end - r->start, see_group, &l) == 1;
+}
+
+bool librdkafka_is_cluster(struct search *s, const struct elf_range *r)
+{
+	struct look l = { 0 };
+
+	return walk(s, r->start, r->end - r->start, see_cluster, &l) == 1;
+}
+
+bool librdkafka_is_watermarks(struct search *s, const struct elf_range *r)
+{
+	struct look l = { 0 };
+
+	return walk(s, r->start, r->end - r->start, see_high, &l) == 1;
+}

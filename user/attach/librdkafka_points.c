@@ -8,10 +8,6 @@
 #include <string.h>
 
 #include "attach/load.h"
-#include "attach/track.h"
-
-#define CB_EVENT 4		/* RD_KAFKA_Q_CB_EVENT: how rd_kafka_queue_poll() pops */
-#define LOOK_MAX 64		/* instructions of it that are looked at */
 
 static const uint8_t poll_kinds[NAME_MAX - NAME_POLL_FIRST] = {
 	KAFKA_POLL_ONE, KAFKA_POLL_ONE, KAFKA_POLL_ONE,
@@ -88,7 +84,7 @@ static bool find_inner(struct search *s, enum name n, uint64_t *ret)
 	return true;
 }
 
-static bool add_poll(struct search *s, enum name n, uint64_t addr)
+bool search_add_poll(struct search *s, enum name n, uint64_t addr)
 {
 	if (search_add(s, KAFKA_POLL, n, addr, false))
 		return false;
@@ -111,7 +107,7 @@ static void find_named_polls(struct search *s)
 			continue;
 		for (i = 0; i < inner_count && inner[i] != target; i++)
 			;
-		if (i < inner_count || !add_poll(s, n, target))
+		if (i < inner_count || !search_add_poll(s, n, target))
 			continue;
 		if (s->k->points[s->k->count - 1].is_left_out)
 			s->k->count--;
@@ -127,110 +123,16 @@ static void find_named_polls(struct search *s)
 		for (i = 0; i < inner_count && !code_calls(s->e, &r, inner[i]); i++)
 			;
 		if (i == inner_count)
-			add_poll(s, n, s->symbols[n].addr);
+			search_add_poll(s, n, s->symbols[n].addr);
 	}
-}
-
-struct queue_look {
-	struct track track;
-	uint64_t callback;
-	size_t looked;
-	bool is_referred;
-};
-
-/* rd_kafka_queue_poll() pops with a callback that is its fifth argument, and CB_EVENT */
-static int see_queue_poll(void *ctx, const struct code_step *s)
-{
-	struct queue_look *l = ctx;
-	struct track_value how = track_get(&l->track, 3), call = track_get(&l->track, 4);
-
-	if ((s->op == CODE_CALL || s->op == CODE_JUMP) && how.kind == TRACK_CONSTANT &&
-	    how.value == CB_EVENT && call.kind == TRACK_PLACE &&
-	    (uint64_t)call.value == l->callback)
-		return 1;
-	track_step(&l->track, s);
-	return ++l->looked == LOOK_MAX ? -ENOENT : 0;
-}
-
-static void find_queue_poll(struct search *s, uint64_t callback, const uint64_t *uses, int count)
-{
-	int i;
-
-	for (i = 0; i < count; i++) {
-		struct queue_look l = { .callback = callback };
-		struct elf_range r;
-
-		if (elf_function(s->e, uses[i], &r))
-			continue;
-		track_begin(&l.track);
-		if (code_steps(s->e, &r, see_queue_poll, &l) == 1)
-			s->symbols[NAME_POLL_FIRST + 7].addr = r.start;
-	}
-}
-
-struct handle_look {
-	struct track track;
-	size_t looked;
-};
-
-/* Its first argument is read as a handle only by what waits on it; an event's type is compared. */
-static int see_event(void *ctx, const struct code_step *s)
-{
-	struct handle_look *l = ctx;
-	struct track_value v = track_get(&l->track, s->reg);
-
-	if (s->op == CODE_CALL)
-		return -ENOENT;
-	if (s->op == CODE_COMPARE && s->has_memory && s->width == 4 && s->value > 0 &&
-	    track_is_arg(&l->track, s->base, 0, 0))
-		return 1;
-	if (s->op == CODE_COMPARE && !s->has_memory && v.kind == TRACK_FIELD && !v.arg &&
-	    v.width == 4)
-		return 1;
-	track_step(&l->track, s);
-	return ++l->looked == LOOK_MAX ? -ENOENT : 0;
-}
-
-/*
- * Without symbols: what calls rd_kafka_message_get() polls, but for callbacks (their address
- * is taken) and functions that look into an event. A callback leads to rd_kafka_queue_poll().
- */
-static void find_unnamed_polls(struct search *s)
-{
-	struct callee get = search_callee(s, NAME_MESSAGE_GET);
-	uint64_t calls[LIBRDKAFKA_REFERENCES_MAX], uses[LIBRDKAFKA_REFERENCES_MAX], last = 0;
-	int i, n = search_calls_of(s, &get, calls, LIBRDKAFKA_REFERENCES_MAX);
-
-	for (i = 0; i < n; i++) {
-		struct handle_look l = { .looked = 0 };
-		struct elf_range r;
-		int count;
-
-		if (elf_function(s->e, calls[i], &r) || r.start == last || r.start == get.addr)
-			continue;
-		last = r.start;
-		count = code_references(s->e, r.start, uses, LIBRDKAFKA_REFERENCES_MAX);
-		track_begin(&l.track);
-		if (count > 0)
-			find_queue_poll(s, r.start, uses, count);
-		else if (code_steps(s->e, &r, see_event, &l) != 1)
-			add_poll(s, NAME_POLL_FIRST, r.start);
-	}
-	if (s->symbols[NAME_POLL_FIRST + 7].addr)
-		add_poll(s, NAME_POLL_FIRST + 7, s->symbols[NAME_POLL_FIRST + 7].addr);
 }
 
 void librdkafka_find_polls(struct search *s)
 {
-	enum name n;
-
-	for (n = NAME_POLL_FIRST; n < NAME_MAX; n++)
-		if (s->symbols[n].addr)
-			break;
-	if (n < NAME_MAX)
+	if (s->is_stripped)
+		librdkafka_stripped_polls(s);
+	else
 		find_named_polls(s);
-	else if (s->symbols[NAME_MESSAGE_GET].addr)
-		find_unnamed_polls(s);
 }
 
 /*

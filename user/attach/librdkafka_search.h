@@ -22,6 +22,8 @@ enum name {
 	NAME_REBALANCE, NAME_REBALANCE_INCR,
 	NAME_MESSAGE_GET,
 	NAME_POLL_FIRST,
+	NAME_CONSUME_BATCH_QUEUE = NAME_POLL_FIRST + 4,
+	NAME_QUEUE_POLL = NAME_POLL_FIRST + 7,
 	NAME_MAX = NAME_POLL_FIRST + 9,
 };
 
@@ -37,6 +39,7 @@ struct search {
 	struct elf_symbol symbols[NAME_MAX];	/* filled further as functions are found */
 	struct librdkafka *k;
 	struct reason *why;
+	bool is_stripped;
 };
 
 static inline struct elf_range search_range(struct search *s, enum name n)
@@ -63,6 +66,7 @@ int search_add(struct search *s, enum librdkafka_role role, enum name n, uint64_
 
 /* librdkafka_find.c: version, the needed functions, and what they call */
 int librdkafka_find_version(struct search *s);
+bool librdkafka_version_at(struct search *s, uint64_t addr, uint32_t *ret);
 int librdkafka_find_interceptors(struct search *s);
 void librdkafka_find_message_get(struct search *s);
 
@@ -70,8 +74,18 @@ void librdkafka_find_message_get(struct search *s);
 int librdkafka_check_layout(struct search *s);
 void librdkafka_find_knobs(struct search *s);
 bool librdkafka_is_rebalance(struct search *s, const struct elf_range *r);
+/* Do they read what the exported accessor of that name reads? */
+bool librdkafka_is_member(struct search *s, const struct elf_range *r);
+bool librdkafka_is_cluster(struct search *s, const struct elf_range *r);
+bool librdkafka_is_watermarks(struct search *s, const struct elf_range *r);
+
+/* librdkafka_stripped.c: a program that lost its names */
+int librdkafka_stripped_version(struct search *s, uint32_t *ret);
+void librdkafka_stripped_accessors(struct search *s);
+void librdkafka_stripped_polls(struct search *s);
 
 /* librdkafka_points.c: what may be missing */
+bool search_add_poll(struct search *s, enum name n, uint64_t addr);
 void librdkafka_find_polls(struct search *s);
 void librdkafka_find_points(struct search *s);
 
