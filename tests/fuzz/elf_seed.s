@@ -12,6 +12,7 @@
 	.size \name, . - \name
 	.endm
 
+	.balign 16
 	function rd_kafka_version
 	mov $0x20002ff, %eax
 	ret
@@ -20,6 +21,65 @@
 	lea 0x920(%rdi), %rax
 	ret
 	end rd_kafka_name
+	function rd_kafka_type
+	mov 0x928(%rdi), %eax
+	ret
+	end rd_kafka_type
+	function rd_kafka_memberid
+	mov 0x130(%rdi), %rax
+	test %rax, %rax
+	je 1f
+	call inner_poll
+1:	ret
+	end rd_kafka_memberid
+	function rd_kafka_clusterid
+	push %rbx
+	mov %rdi, %rbx
+	lea 0x9b8(%rbx), %rdi
+	call inner_poll
+	mov 0xbd0(%rbx), %rdi
+	test %rdi, %rdi
+	pop %rbx
+	ret
+	end rd_kafka_clusterid
+	function rd_kafka_get_watermark_offsets
+	push %r12
+	push %rbx
+	mov %r8, %r12
+	call inner_poll
+	mov %rax, %rbx
+	mov 0x228(%rbx), %rax
+	mov %rax, (%r12)
+	pop %rbx
+	pop %r12
+	ret
+	end rd_kafka_get_watermark_offsets
+	function rd_kafka_queue_poll
+	mov (%rdi), %rdi
+	lea inner_poll(%rip), %r8
+	xor %r9d, %r9d
+	mov $4, %ecx
+	jmp inner_poll
+	end rd_kafka_queue_poll
+	function rd_kafka_commit
+	push %rbx
+	lea manual(%rip), %rax
+	pop %rbx
+	ret
+	end rd_kafka_commit
+	function rd_kafka_commit_queue
+	push %rbx
+	lea manual(%rip), %rax
+	pop %rbx
+	ret
+	end rd_kafka_commit_queue
+	function rd_kafka_commit_transaction
+	push %rbx
+	lea guard(%rip), %rsi
+	call inner_poll
+	pop %rbx
+	ret
+	end rd_kafka_commit_transaction
 	function rd_kafka_topic_name
 	cmpl $0x544b524c, (%rdi)
 	jne 1f
@@ -84,6 +144,49 @@
 	pop %r12
 	ret
 	end on_ack_queue
+	local message_get
+	push %rbx
+	mov %rdi, %rbx
+	mov 0x38(%rdi), %rax
+	lea 0x78(%rbx), %rsi
+	call on_consume
+	lea unhandled(%rip), %rdi
+	pop %rbx
+	ret
+	end message_get
+	local serve
+	push %rbx
+	call message_get
+	mov %rax, (%rbx)
+	pop %rbx
+	ret
+	end serve
+	local fails
+	push %rbx
+	call on_ack
+	pop %rbx
+	ret
+	end fails
+	local rebalance
+	push %rbp
+	cmp $0xffffff51, %esi
+	mov (%rdx), %eax
+	lea delegating(%rip), %rdi
+	pop %rbp
+	ret
+	end rebalance
+	local on_response
+	push %r15
+	lea response_name(%rip), %rax
+	pop %r15
+	ret
+	end on_response
+	local on_commit
+	push %r15
+	lea commit_name(%rip), %rax
+	pop %r15
+	ret
+	end on_commit
 	local on_consume
 	push %r15
 	lea consume_name(%rip), %rax
@@ -120,6 +223,18 @@ send_name:
 	.asciz "on_send"
 ack_name:
 	.asciz "on_acknowledgement"
+response_name:
+	.asciz "on_response_received"
+commit_name:
+	.asciz "on_commit"
+manual:
+	.asciz "manual"
+guard:
+	.asciz "commit_transaction"
+unhandled:
+	.asciz "assert: !*\"unhandled optype\""
+delegating:
+	.asciz "Group \"%s\": delegating %s of %d partition(s) to application on queue %s: %s"
 consume_name:
 	.asciz "on_consume"
 

@@ -19,9 +19,19 @@
 
 #define INPUT_MAX (256U << 10)
 
+static void are_code(struct elf *e, const uint64_t *offsets, size_t count)
+{
+	uint64_t addr;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		assert(!elf_address(e, offsets[i], &addr) && elf_is_code(e, addr));
+}
+
 static void look_for_kafka(struct elf *e)
 {
 	struct load_kafka_sites sites;
+	char text[LIBRDKAFKA_TEXT_MAX];
 	struct reason why = { "" };
 	struct librdkafka k;
 	uint64_t addr;
@@ -31,10 +41,19 @@ static void look_for_kafka(struct elf *e)
 		assert(err == -ENOENT || err == -ENOEXEC || err == -ENOMEM || *why.text);
 		return;
 	}
+	librdkafka_describe(&k, text, sizeof(text));
+	assert(strlen(text) < sizeof(text));
 	librdkafka_sites(&k, &sites);
-	assert(sites.poll_count <= LOAD_KAFKA_POLLS_MAX);
-	if (sites.send)
-		assert(!elf_address(e, sites.send, &addr) && elf_is_code(e, addr));
+	assert(sites.send && sites.ack_queue && sites.consume);
+	are_code(e, &sites.send, 1);
+	are_code(e, &sites.ack_queue, 1);
+	are_code(e, &sites.consume, 1);
+	are_code(e, sites.ack_calls, sites.ack_call_count);
+	are_code(e, sites.polls, sites.poll_count);
+	are_code(e, sites.commits, sites.commit_count);
+	are_code(e, sites.rebalances, sites.rebalance_count);
+	assert(!sites.response || elf_address(e, sites.response, &addr) == 0);
+	assert(!sites.knobs.toppar_off == !sites.knobs.high_off);
 }
 
 static void look_for_python(struct elf *e)
@@ -64,7 +83,7 @@ static void look_at_tables(struct elf *e)
 	if (!elf_symbols(e, s, 2) && s[0].addr)
 		assert(elf_is_code(e, s[0].addr));
 	if (s[0].addr && !site_find(e, s[0].addr, s[0].size, &site))
-		assert(elf_is_code(e, site.addr) && site.skip < SITE_LOOK_BYTES);
+		assert(elf_is_code(e, site.addr) && site.skip <= SITE_LOOK_BYTES);
 	if (!elf_string(e, "on_send", &addr))
 		elf_function(e, addr, &r);
 	if (s[0].addr && !elf_function(e, s[0].addr, &r))

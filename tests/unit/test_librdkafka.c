@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -84,6 +86,23 @@ TEST(debian_12_has_the_offsets_that_a_disassembler_shows)
 		skip();
 	}
 	librdkafka_sites(&k, &sites);
+	check_eq(sites.knobs.cluster_off, 0xbd0, "clusterid: lock; mov 0xbd0(%rbx),%rbp; test");
+	check_eq(sites.knobs.group_off, 0x130, "memberid: mov 0x130(%rdi),%rax; test");
+	check_eq(sites.knobs.high_off, 0x228, "watermarks: the second of its two stores");
+	check_eq(sites.knobs.toppar_off, 56 - 120, "rko_rktp, seen from the message in it");
+	check_eq(sites.response, 0xba2c0, "on_response_received");
+	check_eq(sites.committed, 0xba120, "on_commit");
+	check_eq(sites.commit_count, 2, "commits");
+	check_eq(sites.commits[0], 0x4ef30, "commit");
+	check_eq(sites.commits[1], 0x4f110, "commit_queue");
+	check_eq(sites.commit_messages, 0, "commit_message calls commit");
+	check_eq(sites.txn_begin, 0xfeaf0, "begin_transaction");
+	check_eq(sites.txn_commit, 0xfed50, "commit_transaction");
+	check_eq(sites.txn_abort, 0xff100, "abort_transaction");
+	check_eq(sites.rebalance_count, 2, "rebalances");
+	check_eq(sites.rebalances[0], 0x7e520, "rebalance_op");
+	check_eq(sites.rebalances[1], 0x7f060, "rebalance_op_incr");
+	check(!sites.no_return_probes, "no Go program");
 	check_str(k.found_by, "string", "the library is stripped");
 	check_eq(sites.knobs.topic_off, 88, "rkt_topic");
 	check_eq(sites.knobs.name_off, 2336, "rk_name: lea 0x920(%rdi)");
@@ -96,6 +115,144 @@ TEST(debian_12_has_the_offsets_that_a_disassembler_shows)
 			;
 		check(j < ARRAY_COUNT(polls), "a poll function's site");
 	}
+}
+
+/* A produce call that fails calls this for its message: call rel32, checked by hand. */
+TEST(failed_sends_are_probed_where_they_are_told)
+{
+	static const uint64_t on_ack = 0xb9e60;
+	struct load_kafka_sites sites;
+	struct librdkafka k;
+	struct reason why = { "" };
+	int fd = open_copy();
+	size_t i;
+
+	check_eq(find_in(fd, &k, &why), 0, why.text);
+	if (k.version != DEBIAN_12)
+		skip();
+	librdkafka_sites(&k, &sites);
+	check_eq(sites.ack_call_count, 4, "msg_new, produceva, producev, produce_batch");
+	for (i = 0; i < sites.ack_call_count; i++) {
+		uint8_t b[5];
+		int32_t rel;
+
+		check_eq(pread(fd, b, 5, (off_t)sites.ack_calls[i]), 5, "read");
+		memcpy(&rel, b + 1, sizeof(rel));
+		check_eq(b[0], 0xe8, "a call");
+		check_eq(sites.ack_calls[i] + 5 + (uint64_t)(int64_t)rel, on_ack, "its target");
+	}
+	close(fd);
+}
+
+TEST(poll_functions_say_what_they_return)
+{
+	static const struct { const char *name; uint8_t kind; } kinds[] = {
+		{ "rd_kafka_consume_queue", KAFKA_POLL_ONE },
+		{ "rd_kafka_consumer_poll", KAFKA_POLL_ONE },
+		{ "rd_kafka_queue_poll", KAFKA_POLL_ONE },
+		{ "rd_kafka_consume_batch", KAFKA_POLL_BATCH },
+		{ "rd_kafka_consume_batch_queue", KAFKA_POLL_BATCH },
+		{ "rd_kafka_consume_callback", KAFKA_POLL_CALLBACK },
+		{ "rd_kafka_consume_callback_queue", KAFKA_POLL_CALLBACK },
+	};
+	struct librdkafka k;
+	struct reason why = { "" };
+	int fd = open_copy(), seen = 0;
+	size_t i, j;
+
+	check_eq(find_in(fd, &k, &why), 0, why.text);
+	for (i = 0; i < k.count; i++)
+		for (j = 0; j < ARRAY_COUNT(kinds); j++) {
+			if (k.points[i].role != KAFKA_POLL ||
+			    strcmp(k.points[i].name, kinds[j].name))
+				continue;
+			check_eq(k.points[i].poll_kind, kinds[j].kind, kinds[j].name);
+			seen |= 1 << kinds[j].kind;
+		}
+	check_eq(seen, 7, "one of each kind");
+	close(fd);
+}
+
+/* --- a static program: what its symbols tell is what is found when they are gone --------------- */
+
+#define ARCHIVE "/usr/lib/x86_64-linux-gnu/librdkafka.a"
+
+static const char program[] =
+	"char *rd_kafka_version_str(void); void *rd_kafka_new(int, void *, char *, long);\n"
+	"int main(void) { return rd_kafka_new(0, 0, 0, 0) != rd_kafka_version_str(); }\n";
+
+/* Links Debian's archive; its own dependencies by the names that run, not those for linking. */
+static int link_program(const char *dir, const char *how)
+{
+	char text[1024];
+	FILE *f;
+
+	snprintf(text, sizeof(text), "%s/main.c", dir);
+	f = fopen(text, "w");
+	check(f && fputs(program, f) >= 0 && !fclose(f), "write the program");
+	snprintf(text, sizeof(text), "cd %s && cc %s -o named main.c " ARCHIVE " -lm -lpthread "
+		 "-lz -lssl -lcrypto -l:liblz4.so.1 -l:libzstd.so.1 -l:libsasl2.so.2 >log 2>&1 && "
+		 "strip -s -o bare named && rm main.c log", dir, how);
+	return system(text);
+}
+
+static int find_file(const char *dir, const char *name, struct librdkafka *ret, struct reason *why)
+{
+	char path[256];
+	int fd, err;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	check(fd >= 0, path);
+	unlink(path);
+	err = find_in(fd, ret, why);
+	close(fd);
+	return err;
+}
+
+static void compare_stripped(const char *how)
+{
+	char dir[] = "/tmp/spanstitch-static-XXXXXX";
+	struct librdkafka named, bare;
+	struct load_kafka_sites a, b;
+	struct reason why = { "" };
+	size_t i, j;
+
+	check(mkdtemp(dir), "directory");
+	if (access(ARCHIVE, R_OK) || link_program(dir, how)) {
+		print_message("no static librdkafka can be linked here\n");
+		skip();
+	}
+	check_eq(find_file(dir, "named", &named, &why), 0, why.text);
+	check_eq(find_file(dir, "bare", &bare, &why), 0, why.text);
+	rmdir(dir);
+	librdkafka_sites(&named, &a);
+	librdkafka_sites(&bare, &b);
+	check_str(named.found_by, "symbol", how);
+	check_str(bare.found_by, "string", how);
+	check_eq(bare.version, named.version, "version");
+	check(b.poll_count >= 3, "consumer_poll, batches and events");
+	for (i = 0; i < b.poll_count; i++) {
+		for (j = 0; j < a.poll_count && a.polls[j] != b.polls[i]; j++)
+			;
+		check(j < a.poll_count, "a poll's site");
+		check_eq(b.poll_kinds[i], a.poll_kinds[j], "a poll's kind");
+	}
+	/* beside the polls, of which callbacks have none, nothing may differ */
+	memcpy(b.polls, a.polls, sizeof(a.polls));
+	memcpy(b.poll_kinds, a.poll_kinds, sizeof(a.poll_kinds));
+	b.poll_count = a.poll_count;
+	check(!memcmp(&a, &b, sizeof(a)), "sites and knobs");
+}
+
+TEST(a_stripped_program_gives_the_sites_that_its_symbols_give)
+{
+	compare_stripped("-pie -fPIE");
+}
+
+TEST(a_stripped_program_at_a_fixed_address_too)
+{
+	compare_stripped("-no-pie -fno-pie");
 }
 
 static const struct bend {
@@ -185,6 +342,10 @@ TEST(another_program_is_no_librdkafka)
 
 RUN_TESTS(cmocka_unit_test(the_packaged_library_is_resolved),
 	  cmocka_unit_test(debian_12_has_the_offsets_that_a_disassembler_shows),
+	  cmocka_unit_test(failed_sends_are_probed_where_they_are_told),
+	  cmocka_unit_test(poll_functions_say_what_they_return),
+	  cmocka_unit_test(a_stripped_program_gives_the_sites_that_its_symbols_give),
+	  cmocka_unit_test(a_stripped_program_at_a_fixed_address_too),
 	  cmocka_unit_test(another_layout_is_refused_with_its_reason),
 	  cmocka_unit_test(interceptors_that_cannot_be_told_apart_are_refused),
 	  cmocka_unit_test(another_program_is_no_librdkafka))

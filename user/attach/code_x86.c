@@ -91,7 +91,7 @@ static void take_compare(struct code_step *s, const cs_insn *in, const cs_x86 *x
 	    a->reg == b->reg)
 		s->constant = 0;
 	else if (in->id == X86_INS_CMP && b->type == X86_OP_IMM)
-		s->constant = b->imm;
+		s->constant = a->size == 4 ? (int32_t)b->imm : b->imm;
 	else
 		return;
 	s->op = CODE_COMPARE;

@@ -4,6 +4,7 @@
  */
 #include "attach/librdkafka_search.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <string.h>
 
@@ -98,7 +99,7 @@ static void find_named_polls(struct search *s)
 	size_t inner_count = 0, i;
 	enum name n;
 
-	for (n = NAME_POLL_FIRST; n < NAME_MAX; n++) {
+	for (n = NAME_POLL_FIRST; elf_machine(s->e) == EM_X86_64 && n < NAME_MAX; n++) {
 		uint64_t addr = s->symbols[n].addr, target;
 		struct site site;
 

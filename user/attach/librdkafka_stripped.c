@@ -46,9 +46,9 @@ static bool may_begin_version(const uint8_t *b)
 static int find_versions(void *ctx, const struct elf_chunk *c)
 {
 	struct version_search *v = ctx;
-	size_t i;
+	size_t align = elf_machine(v->s->e) == EM_AARCH64 ? 4 : 16, i;
 
-	for (i = (size_t)(-c->addr & 15); i + 16 <= c->len && i < c->own; i += 16) {
+	for (i = (size_t)(-c->addr & (align - 1)); i + 16 <= c->len && i < c->own; i += align) {
 		uint64_t addr = c->addr + i;
 		uint32_t value;
 
@@ -135,6 +135,15 @@ static int see_type(void *ctx, const struct code_step *s)
 	return l->last > 1 ? -ENOENT : go_on(l, s);
 }
 
+/* A function's address, or the linker's word that holds it. */
+static bool is_callback(struct search *s, const struct track_value *v)
+{
+	if (v->kind == TRACK_SLOT)
+		return true;
+	return (v->kind == TRACK_PLACE || v->kind == TRACK_CONSTANT) &&
+	       elf_is_code(s->e, (uint64_t)v->value);
+}
+
 /* rd_kafka_queue_poll() pops from its argument's queue with CB_EVENT and a callback */
 static int see_queue_poll(void *ctx, const struct code_step *s)
 {
@@ -144,9 +153,7 @@ static int see_queue_poll(void *ctx, const struct code_step *s)
 
 	if ((s->op == CODE_CALL || s->op == CODE_JUMP) && queue.kind == TRACK_FIELD &&
 	    !queue.arg && !queue.value && how.kind == TRACK_CONSTANT && how.value == CB_EVENT &&
-	    (call.kind == TRACK_PLACE || call.kind == TRACK_CONSTANT) &&
-	    elf_is_code(l->s->e, (uint64_t)call.value) && opaque.kind == TRACK_CONSTANT &&
-	    !opaque.value)
+	    is_callback(l->s, &call) && opaque.kind == TRACK_CONSTANT && !opaque.value)
 		return 1;
 	return go_on(l, s);
 }

@@ -13,7 +13,8 @@ static struct track_value loaded(const struct track *t, const struct code_step *
 		v.arg = base.arg;
 		v.value = base.value + at;
 	} else if (s->base == CODE_NO_REGISTER) {
-		v.kind = TRACK_NOTHING;
+		v.kind = s->target ? TRACK_SLOT : TRACK_NOTHING;
+		v.value = (int64_t)s->target;
 	}
 	return v;
 }

@@ -19,6 +19,7 @@ enum track_kind {
 	TRACK_OTHER,	/* loaded from (something else + value) */
 	TRACK_CONSTANT,
 	TRACK_PLACE,	/* address as linked */
+	TRACK_SLOT,	/* loaded from the address as linked that is value */
 };
 
 struct track_value {
