@@ -173,7 +173,7 @@ TEST(poll_functions_say_what_they_return)
 	close(fd);
 }
 
-/* --- a static program: what its symbols tell is what is found when they are gone --------------- */
+/* --- a static program: what its symbols tell is found when they are gone ---*/
 
 #define ARCHIVE "/usr/lib/x86_64-linux-gnu/librdkafka.a"
 

@@ -8,6 +8,7 @@
 
 #include "attach/code_machine.h"
 
+#define HALVES_MAX 16384	/* places that form the page of one address */
 #define LONE_BYTES 256		/* read of a function whose size nothing tells */
 
 struct search {
@@ -180,13 +181,93 @@ struct elf_range code_range(struct elf *e, uint64_t addr, uint64_t size)
 	return (struct elf_range){ addr, addr + (size ? size : LONE_BYTES) };
 }
 
+struct formed {
+	uint64_t target, at;
+};
+
+static int forms_target(void *ctx, const struct code_step *s)
+{
+	struct formed *f = ctx;
+
+	f->at = s->addr;
+	return s->op == CODE_ADDRESS && s->base == CODE_NO_REGISTER && s->target == f->target;
+}
+
+/*
+ * Does the function @r form the address, and where? Told by its decoded steps; else (@is_raw)
+ * by its bytes, which do not see a register that was written in between.
+ */
+static bool is_formed(struct elf *e, const struct search *s, const struct elf_range *r,
+		      bool is_raw, uint64_t *ret)
+{
+	size_t bytes = r->end - r->start < CODE_BODY_MAX ? r->end - r->start : CODE_BODY_MAX;
+	struct formed f = { .target = s->target };
+	uint8_t *code;
+	long len, at = -1;
+
+	if (!is_raw) {
+		bool is_found = code_steps(e, r, forms_target, &f) == 1;
+
+		*ret = f.at;
+		return is_found;
+	}
+	code = malloc(bytes);
+	if (!code)
+		return false;
+	len = elf_read(e, r->start, code, bytes);
+	if (len > 0)
+		at = s->machine->within(code, (size_t)len, r->start, s->target);
+	free(code);
+	*ret = r->start + (uint64_t)at;
+	return at >= 0;
+}
+
+static int ask_functions(struct elf *e, const struct search *halves, bool is_raw,
+			 struct search *ret)
+{
+	struct elf_range r = { 0, 0 };
+	uint64_t at;
+	size_t i;
+	int err = 0;
+
+	for (i = 0; !err && i < halves->count; i++) {
+		if (halves->ret[i] < r.end || elf_function(e, halves->ret[i], &r))
+			continue;
+		if (is_formed(e, halves, &r, is_raw, &at))
+			err = add_found(ret, at);
+	}
+	return err;
+}
+
+/* Halves are many: each function that has one is asked for the other. */
+static int references_by_halves(struct elf *e, const struct code_machine *machine,
+				uint64_t target, struct search *ret)
+{
+	struct search s = { machine, target, NULL, 0, HALVES_MAX };
+	int err;
+
+	s.ret = calloc(HALVES_MAX, sizeof(*s.ret));
+	if (!s.ret)
+		return -ENOMEM;
+	err = elf_scan(e, ELF_CODE, machine->reach, find_reference, &s);
+	if (!err)
+		err = ask_functions(e, &s, false, ret);
+	if (!err && !ret->count)
+		err = ask_functions(e, &s, true, ret);
+	free(s.ret);
+	return err;
+}
+
 int code_references(struct elf *e, uint64_t target, uint64_t *ret, size_t room)
 {
 	struct search s = { code_machine_of(e), target, ret, 0, room };
 	size_t i, kept = 0;
 	int err;
 
-	err = elf_scan(e, ELF_CODE, s.machine->reach, find_reference, &s);
+	if (s.machine->within)
+		err = references_by_halves(e, s.machine, target, &s);
+	else
+		err = elf_scan(e, ELF_CODE, s.machine->reach, find_reference, &s);
 	if (err)
 		return err;
 	for (i = 0; i < s.count; i++)

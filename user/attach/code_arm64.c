@@ -4,7 +4,6 @@
 #include <string.h>
 
 #define WORD 4
-#define PAIR_WORDS 24		/* how far after its adrp the other half may stand */
 #define PAGE 0xfffULL
 #define STACK 31		/* number of the stack pointer */
 #define VOLATILE 0x7ffffU	/* x0 to x18: what a call may change */
@@ -230,27 +229,48 @@ static void step(csh cs, struct code_halves *h, const cs_insn *in, struct code_s
 	remember(h, in, ret);
 }
 
-/* `adrp` of the page of @target, then within reach an `add` of the rest to its register */
+static bool is_page_of(uint32_t w, uint64_t addr, uint64_t target)
+{
+	uint64_t page = (uint64_t)(w >> 5 & 0x7ffff) << 2 | (w >> 29 & 3);
+
+	page = (uint64_t)((int64_t)(page << 43) >> 31);		/* 21 bits with a sign, in pages */
+	return (w & 0x9f000000) == 0x90000000 && (addr & ~PAGE) + page == (target & ~PAGE);
+}
+
+/* `adrp` of the page of @target: the other half stands anywhere in its function */
 static long forms(const uint8_t *b, size_t len, uint64_t addr, uint64_t target)
 {
-	uint32_t w;
-	uint64_t page;
-	size_t i;
+	return len >= WORD && is_page_of(word_at(b), addr, target) ? 0 : -1;
+}
 
-	if (len < WORD)
-		return -1;
-	w = word_at(b);
-	if ((w & 0x9f000000) != 0x90000000)
-		return -1;
-	page = (uint64_t)(w >> 5 & 0x7ffff) << 2 | (w >> 29 & 3);
-	page = (uint64_t)((int64_t)(page << 43) >> 31);		/* 21 bits with a sign, in pages */
-	if ((addr & ~PAGE) + page != (target & ~PAGE))
-		return -1;
-	for (i = 1; i <= PAIR_WORDS && (i + 1) * WORD <= len; i++) {
-		uint32_t add = word_at(b + i * WORD);
+static bool is_adrp_to(uint32_t w, uint32_t reg)
+{
+	return (w & 0x9f000000) == 0x90000000 && (w & 31) == reg;
+}
 
-		if ((add & 0xffc00000) == 0x91000000 && (add >> 5 & 31) == (w & 31) &&
-		    (add >> 10 & 0xfff) == (target & PAGE))
+/* Is the register that word @i adds to given the page of @target by the adrp before it? */
+static bool has_page_of(const uint8_t *b, uint64_t addr, size_t i, uint64_t target)
+{
+	uint32_t reg = word_at(b + i * WORD) >> 5 & 31, w;
+	size_t j;
+
+	for (j = i; j > 0; j--) {
+		w = word_at(b + (j - 1) * WORD);
+		if (is_adrp_to(w, reg))
+			return is_page_of(w, addr + (j - 1) * WORD, target);
+	}
+	return false;
+}
+
+static long within(const uint8_t *b, size_t len, uint64_t addr, uint64_t target)
+{
+	size_t i, count = len / WORD;
+
+	for (i = 0; i < count; i++) {
+		uint32_t w = word_at(b + i * WORD);
+
+		if ((w & 0xffc00000) == 0x91000000 && (w >> 10 & 0xfff) == (target & PAGE) &&
+		    has_page_of(b, addr, i, target))
 			return (long)(i * WORD);
 	}
 	return -1;
@@ -287,9 +307,10 @@ static long stub(const uint8_t *b, size_t len, uint64_t addr, uint64_t slot)
 const struct code_machine code_arm64 = {
 	.arch = CS_ARCH_ARM64,
 	.mode = CS_MODE_ARM,
-	.reach = (PAIR_WORDS + 1) * WORD,
+	.reach = 2 * WORD,
 	.step = step,
 	.forms = forms,
+	.within = within,
 	.calls = calls,
 	.stub = stub,
 	.align = WORD,

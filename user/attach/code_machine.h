@@ -20,6 +20,8 @@ struct code_machine {
 	void (*step)(csh cs, struct code_halves *h, const cs_insn *in, struct code_step *ret);
 	/* Does the code at @b, of @len bytes, form the address @target? At which byte, or -1. */
 	long (*forms)(const uint8_t *b, size_t len, uint64_t addr, uint64_t target);
+	/* Where forms() tells a half only (else NULL): the place in a whole function, or -1. */
+	long (*within)(const uint8_t *b, size_t len, uint64_t addr, uint64_t target);
 	bool (*calls)(const uint8_t *b, size_t len, uint64_t addr, uint64_t target);
 	/* Is it the jump of a stub through the word at @slot? How far before it the stub begins. */
 	long (*stub)(const uint8_t *b, size_t len, uint64_t addr, uint64_t slot);

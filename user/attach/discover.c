@@ -457,20 +457,14 @@ struct report {
 
 static void describe_sites(const struct mapped_file *mf, char *text, size_t size)
 {
-	size_t i, at = 0;
-
 	*text = '\0';
 	if (mf->is_python) {
 		snprintf(text, size, "PyContext_CopyCurrent (return) %s",
 			 site_kind_name(mf->python.copy.kind));
 		return;
 	}
-	for (i = 0; i < mf->kafka.count && at < size; i++)
-		at += (size_t)snprintf(text + at, size - at, "%s%s %s", at ? ", " : "",
-				       mf->kafka.points[i].name,
-				       mf->kafka.points[i].is_left_out ?
-					       "left out" :
-					       site_kind_name(mf->kafka.points[i].site.kind));
+	if (!*mf->why.text)
+		librdkafka_describe(&mf->kafka, text, size);
 }
 
 static void report_file(void *ctx, const struct mapping *m)
@@ -478,7 +472,7 @@ static void report_file(void *ctx, const struct mapping *m)
 	struct report *r = ctx;
 	struct mapped_file *mf = files_get(&r->d->files, r->pid, m);
 	struct discover_file f = { .path = m->path };
-	char kind[64], sites[512];
+	char kind[64], sites[LIBRDKAFKA_TEXT_MAX];
 	uint32_t v;
 
 	if (!mf || !(mf->is_kafka || mf->is_python) ||

@@ -20,8 +20,9 @@ static const uint8_t poll_kinds[NAME_MAX - NAME_POLL_FIRST] = {
 static const char *const delegating[] = {
 	"Group \"%s\": delegating %s of %d partition(s) to application on queue %s: %s",
 	"Group \"%s\": delegating incremental %s of %d partition(s) to application on queue %s: %s",
-	"Group \"%s\": delegating %s of %d partition(s) to application rebalance callback on "
-	"queue %s: %s",
+	/* before 1.6 */
+	("Group \"%s\": delegating %s of %d partition(s) to application rebalance callback on "
+	 "queue %s: %s"),
 };
 
 static int take_callee(void *ctx, const struct code_step *s)

@@ -77,8 +77,8 @@ int librdkafka_stripped_version(struct search *s, uint32_t *ret)
 				  "whose functions cannot be told apart (no unwind table?)");
 	v.near = send[0].start;
 	if (elf_scan(s->e, ELF_CODE, 16, find_versions, &v) || v.count != 1)
-		return reason_set(s->why, -ENOTSUP, "librdkafka is linked into a stripped program: "
-				  "%zu functions could tell its version, one should",
+		return reason_set(s->why, -ENOTSUP, "librdkafka is linked into a stripped "
+				  "program: %zu functions could tell its version, one should",
 				  v.count);
 	s->symbols[NAME_VERSION].addr = v.found[0];
 	*ret = v.values[0];
