@@ -53,8 +53,8 @@ static int find_versions(void *ctx, const struct elf_chunk *c)
 		uint32_t value;
 
 		if (addr + STRIPPED_REACH < v->near || addr > v->near + STRIPPED_REACH ||
-		    !may_begin_version(c->bytes + i) || !librdkafka_version_at(v->s, addr, &value) ||
-		    !is_version(value))
+		    !may_begin_version(c->bytes + i) ||
+		    !librdkafka_version_at(v->s, addr, &value) || !is_version(value))
 			continue;
 		if (v->count && v->values[v->count - 1] == value && v->found[v->count - 1] == addr)
 			continue;
