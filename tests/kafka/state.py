@@ -6,7 +6,6 @@ NOT_YET = frozenset({
     wants.GROUP,            # of a consumer that joins no group by itself
     wants.LARGE_HEADERS,
     wants.REFUSED,
-    wants.TRANSACTION,
     wants.REBALANCE,
     "end of read-cb",       # rd_kafka_queue_poll_callback is not probed
 })
