@@ -310,23 +310,28 @@ class Verdict:
     def judge_commits(self, client):
         """Each that was asked for by hand; the library's own are nobody's word here."""
         name = "commit " + client.work["topic"]
-        spans = [s for s in self.spans if s.pid == client.pid and s.name == name]
-        for line in client.of("commit"):
-            found = [s for s in spans if line["begin"] - CLOCKS_APART_NS <= s.start_ns and
-                     s.end_ns <= line["end"] + CLOCKS_APART_NS and s.start_ns <= line["end"]]
-            self.figures["commits"] += 1
-            if len(found) != 1:
-                (self.wrong if found else self.missing).append("%d spans of a commit by %s" % (
-                    len(found), client.name))
-                continue
-            self.expect(found[0], "error", line["error"], found[0].get("error.type"))
-            self.expect(found[0], "kind", "client", found[0].kind)
-            self.expect(found[0], "group", client.work["group"],
-                        found[0].get("messaging.consumer.group.name"))
+        spans = sorted((s for s in self.spans if s.pid == client.pid and s.name == name),
+                       key=lambda s: s.start_ns)
+        lines = client.of("commit")
+        self.figures["commits"] += len(lines)
+        if not lines:
+            return
+        if len(spans) != len(lines):
+            (self.missing if len(spans) < len(lines) else self.wrong).append(
+                "%d spans of %d commits by %s" % (len(spans), len(lines), client.name))
+            return
+        for line, span in zip(lines, spans):
+            if not (line["begin"] - CLOCKS_APART_NS <= span.start_ns <= span.end_ns <=
+                    line["end"] + CLOCKS_APART_NS):
+                self.wrong.append("%r is not from %d to %d" % (span, line["begin"], line["end"]))
+            self.expect(span, "error", line["error"], span.get("error.type"))
+            self.expect(span, "kind", "client", span.kind)
+            self.expect(span, "group", client.work["group"],
+                        span.get("messaging.consumer.group.name"))
             if line["error"] is None:
-                self.expect(found[0], "positions", sorted(
+                self.expect(span, "positions", sorted(
                     (str(p[1]), p[2] if p[2] >= 0 else None) for p in line["positions"]),
-                    sorted(positions(found[0])))
+                    sorted(positions(span)))
 
     # -- all of them -------------------------------------------------------------------------------
 
