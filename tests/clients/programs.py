@@ -60,6 +60,14 @@ def go_client(directory):
     return [os.path.join(directory, "client")]
 
 
+def go_stripped(directory):
+    return [os.path.join(directory, "client-stripped")]
+
+
+def rust_client(path):
+    return [path]
+
+
 def write(run, name, lines):
     path = os.path.join(run.directory, name)
     with open(path, "w") as f:
@@ -122,6 +130,9 @@ CLIENTS = [
            relay="read and sent again by one thread"),
     Client("python_batches", "python", python_client, verb="consume-batches"),
     Client("go", "go", go_client, attach="cmd", relay=IN_GOROUTINES),
+    Client("go_stripped", "go", go_stripped, relay=IN_GOROUTINES),
+    Client("rust_stripped", "rust", rust_client, attach="exe",
+           relay="read by one thread, sent again by 8 others"),
     Client("node", "node", node_client, relay="read by a thread of the library's, sent again by "
            "the one that runs JavaScript"),
     Client("omkafka", "omkafka", commands=lambda built, run: (rsyslog(built, run),

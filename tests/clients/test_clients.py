@@ -34,6 +34,7 @@ ATTACH_S = 2            # the same, and until the tracer has found it
 JOIN_S = 4              # until the mock cluster has given the group its partitions
 UNTIL_KILL_S = 0.1      # from the producer's start
 DONE_S = 120
+BATCH_LEAST = 10        # messages in a batch, on average; the client asks for up to 500
 QUIET_S = 0.5           # for the last acknowledgements and commits
 checks = session.harness.Checks()
 
@@ -218,6 +219,10 @@ def run_traced(client, built, count, directory, add):
     add(client.name + ".joined", v.joined, how + "; joined: parent and only link are the "
         "producer's span (a batch: its link)", v.findings["joined"])
     checks.check(name + "no span of no message, no id twice", v.others + v.twice)
+    if client.verb == "consume-batches":
+        spans = len(set(v.consumers.values()))
+        checks.check(name + "a span tells of many messages", spans * BATCH_LEAST > count and
+                     "%d spans" % spans, "%d spans" % spans)
 
 
 def run_killed(client, built, count, directory):
