@@ -37,50 +37,38 @@ static int add_found(struct search *s, uint64_t at)
 	return 0;
 }
 
-static size_t first_aligned(const struct search *s, const struct elf_chunk *c)
+static int find_all(struct search *s, const struct elf_chunk *c,
+		    long (*next)(const struct elf_chunk *c, size_t from, uint64_t target))
 {
-	return (size_t)(-c->addr & (s->machine->align - 1));
+	long at = next(c, 0, s->target);
+	int err = 0;
+
+	while (at >= 0 && !err) {
+		err = add_found(s, c->addr + (uint64_t)at);
+		at = next(c, (size_t)at + 1, s->target);
+	}
+	return err;
 }
 
 static int find_reference(void *ctx, const struct elf_chunk *c)
 {
 	struct search *s = ctx;
-	size_t i;
-	int err = 0;
 
-	for (i = first_aligned(s, c); !err && i < c->own; i += s->machine->align) {
-		long at = s->machine->forms(c->bytes + i, c->len - i, c->addr + i, s->target);
-
-		if (at >= 0)
-			err = add_found(s, c->addr + i + (uint64_t)at);
-	}
-	return err;
+	return find_all(s, c, s->machine->next_reference);
 }
 
 static int find_call(void *ctx, const struct elf_chunk *c)
 {
 	struct search *s = ctx;
-	size_t i;
-	int err = 0;
 
-	for (i = first_aligned(s, c); !err && i < c->own; i += s->machine->align)
-		if (s->machine->calls(c->bytes + i, c->len - i, c->addr + i, s->target))
-			err = add_found(s, c->addr + i);
-	return err;
+	return find_all(s, c, s->machine->next_call);
 }
 
 static int find_stub(void *ctx, const struct elf_chunk *c)
 {
 	struct search *s = ctx;
-	size_t i;
 
-	for (i = first_aligned(s, c); i < c->own; i += s->machine->align) {
-		long back = s->machine->stub(c->bytes + i, c->len - i, c->addr + i, s->target);
-
-		if (back >= 0)
-			return add_found(s, c->addr + i + (uint64_t)back);
-	}
-	return 0;
+	return find_all(s, c, s->machine->next_stub);
 }
 
 static int is_at(void *ctx, const struct code_step *s)

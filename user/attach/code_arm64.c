@@ -304,14 +304,48 @@ static long stub(const uint8_t *b, size_t len, uint64_t addr, uint64_t slot)
 	return page + ((uint64_t)(load >> 10 & 0xfff) << 3) == slot ? 0 : -1;
 }
 
+static size_t aligned(const struct elf_chunk *c, size_t from)
+{
+	return from + (size_t)(-(c->addr + from) & (WORD - 1));
+}
+
+static long next_reference(const struct elf_chunk *c, size_t from, uint64_t target)
+{
+	size_t i;
+
+	for (i = aligned(c, from); i < c->own; i += WORD)
+		if (!forms(c->bytes + i, c->len - i, c->addr + i, target))
+			return (long)i;
+	return -1;
+}
+
+static long next_call(const struct elf_chunk *c, size_t from, uint64_t target)
+{
+	size_t i;
+
+	for (i = aligned(c, from); i < c->own; i += WORD)
+		if (calls(c->bytes + i, c->len - i, c->addr + i, target))
+			return (long)i;
+	return -1;
+}
+
+static long next_stub(const struct elf_chunk *c, size_t from, uint64_t target)
+{
+	size_t i;
+
+	for (i = aligned(c, from); i < c->own; i += WORD)
+		if (!stub(c->bytes + i, c->len - i, c->addr + i, target))
+			return (long)i;
+	return -1;
+}
+
 const struct code_machine code_arm64 = {
 	.arch = CS_ARCH_ARM64,
 	.mode = CS_MODE_ARM,
 	.reach = 2 * WORD,
 	.step = step,
-	.forms = forms,
+	.next_reference = next_reference,
+	.next_call = next_call,
+	.next_stub = next_stub,
 	.within = within,
-	.calls = calls,
-	.stub = stub,
-	.align = WORD,
 };

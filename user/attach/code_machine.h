@@ -16,16 +16,17 @@ struct code_halves {
 struct code_machine {
 	cs_arch arch;
 	cs_mode mode;
-	size_t reach;		/* bytes that find_*() see of one place */
+	size_t reach;		/* bytes that the searches see of one place */
 	void (*step)(csh cs, struct code_halves *h, const cs_insn *in, struct code_step *ret);
-	/* Does the code at @b, of @len bytes, form the address @target? At which byte, or -1. */
-	long (*forms)(const uint8_t *b, size_t len, uint64_t addr, uint64_t target);
-	/* Where forms() tells a half only (else NULL): the place in a whole function, or -1. */
+	/*
+	 * The next place of the chunk's own from @from on, or -1: that forms the address @target;
+	 * that calls or jumps to it; that is a stub which jumps through the word there.
+	 */
+	long (*next_reference)(const struct elf_chunk *c, size_t from, uint64_t target);
+	long (*next_call)(const struct elf_chunk *c, size_t from, uint64_t target);
+	long (*next_stub)(const struct elf_chunk *c, size_t from, uint64_t target);
+	/* Where references are told by a half (else NULL): the place in a function, or -1. */
 	long (*within)(const uint8_t *b, size_t len, uint64_t addr, uint64_t target);
-	bool (*calls)(const uint8_t *b, size_t len, uint64_t addr, uint64_t target);
-	/* Is it the jump of a stub through the word at @slot? How far before it the stub begins. */
-	long (*stub)(const uint8_t *b, size_t len, uint64_t addr, uint64_t slot);
-	size_t align;		/* instructions begin at multiples of it */
 };
 
 extern const struct code_machine code_x86, code_arm64;

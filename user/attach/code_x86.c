@@ -184,42 +184,74 @@ static void step(csh cs, struct code_halves *h __attribute__((unused)), const cs
  * `lea target(%rip)`; where the linker knew that addresses fit, also `mov $target` into a
  * register, of 32 bits or with their sign.
  */
-static long forms(const uint8_t *b, size_t len, uint64_t addr, uint64_t target)
+static inline bool forms(const uint8_t *b, size_t len, uint64_t addr, uint64_t target)
 {
 	if (len < LEA_BYTES)
-		return -1;
+		return false;
 	if ((b[0] & 0xfe) == 0x48 && b[1] == 0xc7 && (b[2] & 0xf8) == 0xc0)
-		return (uint64_t)(int64_t)read_rel32(b + 3) == target ? 0 : -1;
+		return (uint64_t)(int64_t)read_rel32(b + 3) == target;
 	if (b[0] == 0x41 && (b[1] & 0xf8) == 0xb8)
-		return (uint32_t)read_rel32(b + 2) == target ? 0 : -1;
+		return (uint32_t)read_rel32(b + 2) == target;
 	if ((b[0] & 0xf8) == 0xb8)
-		return (uint32_t)read_rel32(b + 1) == target ? 0 : -1;
+		return (uint32_t)read_rel32(b + 1) == target;
 	if ((b[0] & 0xfb) != 0x48 || b[1] != 0x8d || (b[2] & 0xc7) != 0x05)
-		return -1;
-	return addr + LEA_BYTES + (uint64_t)(int64_t)read_rel32(b + 3) == target ? 0 : -1;
+		return false;
+	return addr + LEA_BYTES + (uint64_t)(int64_t)read_rel32(b + 3) == target;
 }
 
-static bool calls(const uint8_t *b, size_t len, uint64_t addr, uint64_t target)
+static inline bool calls(const uint8_t *b, size_t len, uint64_t addr, uint64_t target)
 {
 	return len >= CALL_BYTES && (b[0] & 0xfe) == 0xe8 &&
 	       addr + CALL_BYTES + (uint64_t)(int64_t)read_rel32(b + 1) == target;
 }
 
 /* The stub begins with its jump, or with an endbr64 before it; a jump may have a bnd prefix. */
-static long stub(const uint8_t *b, size_t len, uint64_t addr, uint64_t slot)
+static inline bool stub(const uint8_t *b, size_t len, uint64_t addr, uint64_t slot)
 {
 	size_t at = 0;
 
 	if (len < STUB_BYTES)
-		return -1;
+		return false;
 	if (!memcmp(b, "\xf3\x0f\x1e\xfa", 4))
 		at = 4;
 	if (b[at] == 0xf2)
 		at++;
 	if (b[at] != 0xff || b[at + 1] != 0x25 ||
 	    addr + at + 6 + (uint64_t)(int64_t)read_rel32(b + at + 2) != slot)
-		return -1;
-	return 0;
+		return false;
+	return true;
+}
+
+static long next_reference(const struct elf_chunk *c, size_t from, uint64_t target)
+{
+	size_t i;
+
+	for (i = from; i < c->own; i++)
+		if (((c->bytes[i] & 0xf8) == 0x48 || (c->bytes[i] & 0xf8) == 0xb8 ||
+		     c->bytes[i] == 0x41) &&
+		    forms(c->bytes + i, c->len - i, c->addr + i, target))
+			return (long)i;
+	return -1;
+}
+
+static long next_call(const struct elf_chunk *c, size_t from, uint64_t target)
+{
+	size_t i;
+
+	for (i = from; i < c->own; i++)
+		if (calls(c->bytes + i, c->len - i, c->addr + i, target))
+			return (long)i;
+	return -1;
+}
+
+static long next_stub(const struct elf_chunk *c, size_t from, uint64_t target)
+{
+	size_t i;
+
+	for (i = from; i < c->own; i++)
+		if (c->bytes[i] >= 0xf2 && stub(c->bytes + i, c->len - i, c->addr + i, target))
+			return (long)i;
+	return -1;
 }
 
 const struct code_machine code_x86 = {
@@ -227,8 +259,7 @@ const struct code_machine code_x86 = {
 	.mode = CS_MODE_64,
 	.reach = STUB_BYTES,
 	.step = step,
-	.forms = forms,
-	.calls = calls,
-	.stub = stub,
-	.align = 1,
+	.next_reference = next_reference,
+	.next_call = next_call,
+	.next_stub = next_stub,
 };

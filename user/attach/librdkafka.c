@@ -59,7 +59,7 @@ static const struct {
 	[KAFKA_POLL] = { "polls", "processing ends by a commit or with the process only", 0 },
 	[KAFKA_ACK_CALL] = { "failed sends", "a produce call that fails leaves its span open", 0 },
 	[KAFKA_RESPONSE] = { "broker answers", "no split of queue wait and broker time",
-			     0x010700ff },
+			     0x010601ff },
 	[KAFKA_COMMITTED] = { "commit results", "no commit spans", 0 },
 	[KAFKA_COMMIT] = { "commit calls", "commit spans have no start of their own", 0 },
 	[KAFKA_REBALANCE] = { "rebalances", "no rebalance events", 0 },

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "attach/load.h"
+#include "attach/track.h"
 
 static const uint8_t poll_kinds[NAME_MAX - NAME_POLL_FIRST] = {
 	KAFKA_POLL_ONE, KAFKA_POLL_ONE, KAFKA_POLL_ONE,
@@ -86,11 +87,57 @@ static bool find_inner(struct search *s, enum name n, uint64_t *ret)
 	return true;
 }
 
+struct entrance {
+	struct track track;
+	uint64_t at;
+};
+
+/* Straight on to the first call or jump away, with the handle or its queue as the argument. */
+static int see_entrance(void *ctx, const struct code_step *s)
+{
+	struct entrance *l = ctx;
+	struct track_value v = track_get(&l->track, 0);
+
+	l->at = s->addr;
+	if (s->op == CODE_CALL || s->op == CODE_JUMP)
+		return !v.arg && ((v.kind == TRACK_ARG || v.kind == TRACK_FIELD) && !v.value) ?
+			       1 : -ENOENT;
+	if (s->op == CODE_BRANCH || s->op == CODE_RETURN)
+		return -ENOENT;
+	track_step(&l->track, s);
+	return 0;
+}
+
+/*
+ * A poll's probe reads the first argument only and looks at no stack. So it may also stand at
+ * the first call, which the kernel emulates, where the entry would be single-stepped.
+ */
+static void move_to_entrance(struct search *s, struct librdkafka_point *p)
+{
+	struct elf_range r = code_range(s->e, p->site.addr, 0);
+	struct entrance l = { .at = 0 };
+	uint64_t offset;
+
+	track_begin(&l.track);
+	if (code_steps(s->e, &r, see_entrance, &l) != 1 || elf_offset(s->e, l.at, &offset))
+		return;
+	p->site.skip = (uint32_t)(l.at - r.start);
+	p->site.addr = l.at;
+	p->site.offset = offset;
+	p->site.kind = SITE_EMULATED;
+	p->is_left_out = false;
+}
+
 bool search_add_poll(struct search *s, enum name n, uint64_t addr)
 {
+	struct librdkafka_point *p;
+
 	if (search_add(s, KAFKA_POLL, n, addr, false))
 		return false;
-	s->k->points[s->k->count - 1].poll_kind = kind_of(n);
+	p = &s->k->points[s->k->count - 1];
+	p->poll_kind = kind_of(n);
+	if (p->is_left_out)
+		move_to_entrance(s, p);
 	return true;
 }
 
@@ -109,8 +156,9 @@ static void find_named_polls(struct search *s)
 			continue;
 		for (i = 0; i < inner_count && inner[i] != target; i++)
 			;
-		if (i < inner_count || !search_add_poll(s, n, target))
+		if (i < inner_count || search_add(s, KAFKA_POLL, n, target, false))
 			continue;
+		s->k->points[s->k->count - 1].poll_kind = kind_of(n);
 		if (s->k->points[s->k->count - 1].is_left_out)
 			s->k->count--;
 		else
@@ -215,6 +263,8 @@ static void find_rebalances(struct search *s)
 		if (s->symbols[name].addr && librdkafka_is_rebalance(s, &f[0]))
 			search_add(s, KAFKA_REBALANCE, name, f[0].start, true);
 	}
+	if (is_point(s, KAFKA_REBALANCE, 0, UINT64_MAX))
+		return;
 	for (i = 0; i < sizeof(delegating) / sizeof(delegating[0]); i++) {
 		n = search_string(s, delegating[i], f, 4);
 		for (j = 0; j < n; j++)
