@@ -154,7 +154,7 @@ class Lines:
                     line[k] == before[k] for k in ("client", "topic", "partition", "err"))
                 line["batch"] = before["batch"] if is_same else line["t"]
                 response = last_response.get((line["pid"], line["tid"]))
-                if response and line["error"] == NO_ERROR:
+                if response and sent.offset >= 0:       # without acks nothing answers
                     sent.response, sent.request = response, response["request"]
             elif role == "consume":
                 self.taken.append(Taken(line))

@@ -47,6 +47,9 @@ class Story:
         self.take("took bare", 0, 1)
         self.take("took again", 0, 1, client="c2", group="g2")
         self.batch("batch", [(1, 0), (2, 0)])
+        self.take("first", 1, 0, client="read-group", group="g3")
+        self.spans["first"]["events"] = [("rebalance", {
+            "spanstitch.kafka.rebalance": "assign", "spanstitch.kafka.partitions": 4})]
         self.commit("commit", [(0, 2)], asked=True)
         self.commit("commits", [(1, 1), (2, 1)], asked=False)
         self.send("in txn", 3, 0, "z", 17, client="txn")

@@ -112,6 +112,9 @@ CHANGES = (
         ("transaction.abort", {wants.OUTCOME: "ok"})]), 0, 0, {"events"}),
     ("an event of another's transaction", put("headed", "events", [
         ("transaction.commit", {wants.OUTCOME: "ok"})]), 0, 0, {"events"}),
+    ("no word of an assignment", put("first", "events", []), 0, 0, {"events"}),
+    ("an assignment that was none", put("took again", "events", [
+        ("rebalance", {"spanstitch.kafka.rebalance": "assign"})]), 0, 0, {"events"}),
     ("retries that nobody counts", bare_of("retried", wants.RETRIES), 0, 0, {wants.RETRIES}),
     ("one retry too few", attribute("retried", wants.RETRIES, 1), 0, 0, {wants.RETRIES}),
     ("another refusal", attribute("refused", wants.ERROR, "FAIL"), 0, 0, {wants.ERROR}),

@@ -30,6 +30,8 @@ LARGE_HEADERS_BYTES = 900
 OPERATIONS = {"send": ("producer", "send"), "process": ("consumer", "process"),
               POLL: ("client", "receive"), COMMIT: ("client", "settle")}
 OUTCOME = "spanstitch.kafka.outcome"
+JOINING = "read-group"      # such clients are their group's only member: all partitions are theirs
+PARTITIONS = 4              # of the topic that they read
 
 
 class Want:
@@ -168,6 +170,17 @@ def add_transactions(lines, wants):
         begin = call.t
 
 
+def add_rebalances(lines, wants):
+    """The first message that a client is handed tells what was assigned to it before."""
+    told = set()
+    for want in sorted(wants, key=lambda w: w.start):
+        if want.operation == "process" and want.client_id.startswith(JOINING) and \
+                want.client_id not in told:
+            told.add(want.client_id)
+            want.events.append(("rebalance", {"spanstitch.kafka.rebalance": "assign",
+                                              "spanstitch.kafka.partitions": PARTITIONS}))
+
+
 def wants_of(lines, skip):
     at = lines.wall_offset
     wants = [want_sent(sent, at) for sent in lines.sent]
@@ -185,4 +198,6 @@ def wants_of(lines, skip):
         wants += [want_refused(call, at) for call in lines.asked if call.api == "produce"]
     if TRANSACTION not in skip:
         add_transactions(lines, wants)
+    if REBALANCE not in skip:
+        add_rebalances(lines, wants)
     return wants
