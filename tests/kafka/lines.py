@@ -132,7 +132,7 @@ class Lines:
 
     def _read(self):
         open_sends = {}                 # (pid, address) -> Sent
-        requests = collections.defaultdict(list)    # (pid, client, broker) -> lines
+        waiting = collections.defaultdict(collections.deque)    # (pid, client, broker) -> lines
         last_response = {}              # (pid, tid) -> line
         for before, line in self._with_before():
             role = line["role"]
@@ -164,13 +164,12 @@ class Lines:
                 call = Call(line)
                 (self.asked if call.api in ASKING_CALLS else self.calls).append(call)
             else:
-                of = requests[line["pid"], line["client"], line["broker"]]
+                of = waiting[line["pid"], line["client"], line["broker"]]
                 if role == "request":
                     of.append(line)
                 elif of:
-                    # By its round trip: librdkafka tells no correlation id of a response.
-                    at = line["t"] - line["rtt_us"] * 1000
-                    line["request"] = min(of, key=lambda r: abs(r["t"] - at))
+                    # A broker answers in order; librdkafka tells no correlation id of a response.
+                    line["request"] = of.popleft()
                     last_response[line["pid"], line["tid"]] = line
 
     def _call(self):
