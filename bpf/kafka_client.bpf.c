@@ -34,6 +34,7 @@ struct client_key {
 
 struct client {
 	__u64 checked_ns, told_ns;
+	__u64 name;				/* a sum of its name */
 	__u64 cluster, group;			/* as its fields were then */
 };
 
@@ -108,18 +109,36 @@ static void client_emit(const struct kafka_knobs *k, __u64 rk, __u64 ts_ns, cons
 	ring_submit(r);
 }
 _Static_assert(RING_768 >= sizeof(struct wire_kafka_client) + 3 * NAME_BYTES, "room");
+_Static_assert(RING_640 >= sizeof(struct wire_kafka_refused) + 3 * NAME_BYTES, "room");
+
+/*
+ * librdkafka numbers the clients of a process in their names, so that one at the address of an
+ * earlier one is told apart. Of longer names the first 64 bytes count.
+ */
+static __u64 name_sum(__u64 address)
+{
+	__u64 words[8], sum = 0;
+	int i;
+
+	if (!address || bpf_probe_read_user(words, sizeof(words), (const void *)address))
+		return 0;
+	for (i = 0; i < 8; i++)
+		sum = (sum ^ words[i]) * 0x9e3779b97f4a7c15ULL;
+	return sum;
+}
 
 __hidden void kafka_client_tell(const struct kafka_knobs *k, __u64 rk, __u64 ts_ns)
 {
 	struct client_key key = { bpf_get_current_pid_tgid() >> 32, rk };
 	struct client *old = bpf_map_lookup_elem(&kafka_clients, &key), c;
 
-	if (old && ts_ns - old->checked_ns < CHECK_NS)
+	c.name = name_sum(k->name_off ? rk + k->name_off : 0);
+	if (old && old->name == c.name && ts_ns - old->checked_ns < CHECK_NS)
 		return;
 	c.checked_ns = c.told_ns = ts_ns;
 	c.cluster = k->cluster_off ? user_word(rk + k->cluster_off) : 0;
 	c.group = k->group_off ? user_word(rk + k->group_off) : 0;
-	if (old && old->cluster == c.cluster && old->group == c.group &&
+	if (old && old->name == c.name && old->cluster == c.cluster && old->group == c.group &&
 	    ts_ns - old->told_ns < TELL_NS) {
 		old->checked_ns = ts_ns;
 		return;
@@ -277,6 +296,75 @@ int kafka_committed(struct pt_regs *ctx)
 		return 0;
 	kafka_client_tell(k, CALL_ARG0(ctx), bpf_ktime_get_ns());
 	commit_emit(PHASE_ENDED, CALL_ARG0(ctx), CALL_ARG1(ctx), (__s32)CALL_ARG2(ctx));
+	return 0;
+}
+
+/* --- refused messages ------------------------------------------------------------------ */
+
+#define QUEUE_FULL (-184)	/* RD_KAFKA_RESP_ERR__QUEUE_FULL */
+#define TOPIC_FULL 0x544b5249	/* "IRKT": a whole topic object, since 1.5 */
+
+/* A preserved register; all are read, since the verifier wants no address that is chosen. */
+static __u64 preserved(struct pt_regs *ctx, __u32 which)
+{
+	__u64 bx = ctx->bx, bp = ctx->bp, r12 = ctx->r12, r13 = ctx->r13, r14 = ctx->r14,
+	      r15 = ctx->r15;
+
+	barrier_var(bx);
+	barrier_var(bp);
+	barrier_var(r12);
+	barrier_var(r13);
+	barrier_var(r14);
+	barrier_var(r15);
+	switch (which) {
+	case KAFKA_RBX:
+		return bx;
+	case KAFKA_RBP:
+		return bp;
+	case KAFKA_R12:
+		return r12;
+	case KAFKA_R13:
+		return r13;
+	case KAFKA_R14:
+		return r14;
+	case KAFKA_R15:
+		return r15;
+	}
+	return 0;
+}
+
+/*
+ * Within the function that makes messages, where the queue is full. What the register holds is
+ * believed if it looks like a topic only.
+ */
+SEC("?uprobe.multi")
+int kafka_refused(struct pt_regs *ctx)
+{
+	__u64 cookie = bpf_get_attach_cookie(ctx), topic, magic = 0;
+	const struct kafka_knobs *k = kafka_file(cookie);
+	struct wire_kafka_refused *r;
+	__u32 off, flags;
+	__u8 *tail;
+
+	if (!k || !target_is_traced())
+		return 0;
+	topic = preserved(ctx, cookie >> 32 & 0xff);
+	if (!topic || bpf_probe_read_user(&magic, sizeof(magic), (const void *)topic) ||
+	    (__u32)magic != TOPIC_FULL)
+		topic = 0;
+	r = ring_reserve(RING_640);
+	if (!r)
+		return 0;
+	tail = (__u8 *)(r + 1);
+	flags = label_resolve(&r->labels, NULL);
+	head_fill(&r->head, WIRE_KAFKA_REFUSED, bpf_ktime_get_ns(), flags);
+	r->err = QUEUE_FULL;
+	r->client = topic && cookie >> 40 ? user_word(topic + (cookie >> 40)) : 0;
+	off = r->topic_captured = append_name(tail, 0, message_topic(topic, k->topic_off));
+	off += r->client_captured = append_name(tail, off, r->client && k->name_off ?
+						r->client + k->name_off : 0);
+	r->head.len = sizeof(*r) + off;
+	ring_submit(r);
 	return 0;
 }
 

@@ -125,7 +125,7 @@ static __always_inline bool write_raw(const struct parts *p, enum wire_kind kind
 	if (kind == WIRE_KAFKA_CONSUME)
 		fill_high(r, p);
 	front = fill_front(r, p, topic_max, client_max);
-	if (room != RING_2560 && !fits(r, topic_max, client_max)) {
+	if (room != RING_4352 && !fits(r, topic_max, client_max)) {
 		ring_abandon(r);
 		return false;
 	}
@@ -179,8 +179,8 @@ static __always_inline bool write_list(const struct parts *p, enum wire_kind kin
 	w.tail = (__u8 *)(r + 1) + front;
 	w.used = &r->headers_captured;
 	w.whole = &r->headers_len;
-	is_cut = list_walk(&w, p->m.headers, room == RING_2560 ? large_step : small_step);
-	if (room != RING_2560 && (is_cut || !fits(r, topic_max, client_max))) {
+	is_cut = list_walk(&w, p->m.headers, room == RING_4352 ? large_step : small_step);
+	if (room != RING_4352 && (is_cut || !fits(r, topic_max, client_max))) {
 		ring_abandon(r);
 		return false;
 	}
@@ -192,7 +192,7 @@ static __always_inline bool write_list(const struct parts *p, enum wire_kind kin
 #define SMALL_FRONT (SMALL_TOPIC_MAX + SMALL_CLIENT_MAX + WIRE_KEY_MAX)
 _Static_assert(RING_640 >= sizeof(struct wire_kafka) + SMALL_FRONT + SMALL_HEADERS_MAX +
 	       sizeof(struct wire_kafka_header) + SMALL_NAME_MAX + SMALL_VALUE_MAX, "small list");
-_Static_assert(RING_2560 >= sizeof(struct wire_kafka) + 2 * WIRE_NAME_MAX + WIRE_KEY_MAX +
+_Static_assert(RING_4352 >= sizeof(struct wire_kafka) + 2 * WIRE_NAME_MAX + WIRE_KEY_MAX +
 	       LIST_ROOM, "large list");
 _Static_assert(RING_512 >= sizeof(struct wire_kafka) + SMALL_FRONT + SMALL_HEADERS_MAX, "raw");
 
@@ -200,12 +200,12 @@ __hidden void message_emit(const struct parts *p, enum wire_kind kind)
 {
 	if (!p->raw_len && p->m.headers) {
 		if (!write_list(p, kind, RING_640, SMALL_TOPIC_MAX, SMALL_CLIENT_MAX))
-			write_list(p, kind, RING_2560, WIRE_NAME_MAX, WIRE_NAME_MAX);
+			write_list(p, kind, RING_4352, WIRE_NAME_MAX, WIRE_NAME_MAX);
 		return;
 	}
 	if (p->raw_len > SMALL_HEADERS_MAX ||
 	    !write_raw(p, kind, RING_512, SMALL_TOPIC_MAX, SMALL_CLIENT_MAX))
-		write_raw(p, kind, RING_2560, WIRE_NAME_MAX, WIRE_NAME_MAX);
+		write_raw(p, kind, RING_4352, WIRE_NAME_MAX, WIRE_NAME_MAX);
 }
 
 __hidden bool message_read(struct message *ret, __u64 address)

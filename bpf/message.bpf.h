@@ -12,6 +12,10 @@
 #define LIST_VALUE_MAX 512
 #define SMALL_NAME_MAX 32	/* the same for small records */
 #define SMALL_VALUE_MAX 64
+#define TRACEPARENT_NAME 11	/* bytes: "traceparent", and its value in version 00 */
+#define TRACEPARENT_VALUE 55
+#define TRACEPARENT_BYTES (sizeof(struct wire_kafka_header) + TRACEPARENT_NAME + TRACEPARENT_VALUE)
+#define TRACEPARENTS 1		/* that find room in a full record */
 
 /* the most that a walk may touch: the last header may overrun the limit while it is checked */
 #define LIST_ROOM (WIRE_HEADERS_MAX + sizeof(struct wire_kafka_header) + LIST_NAME_MAX + \
@@ -67,7 +71,7 @@ static __always_inline long list_step(__u32 i, struct list_walk *w, const __u32 
 	struct wire_kafka_header *out;
 	__u64 address = user_word(w->elements + 8ULL * i);
 	struct header h;
-	__u32 off = *w->used, name, value;
+	__u32 off = *w->used, name, value, limit;
 
 	if (!address || bpf_probe_read_user(&h, sizeof(h), (const void *)address)) {
 		count(FAIL_READ_FAULT);
@@ -79,8 +83,11 @@ static __always_inline long list_step(__u32 i, struct list_walk *w, const __u32 
 	barrier_var(off);
 	barrier_var(name);
 	barrier_var(value);
+	/* what may be a traceparent by its size finds room behind all others */
+	limit = h.name_size == TRACEPARENT_NAME && h.value_size == TRACEPARENT_VALUE ?
+		max : max - TRACEPARENTS * TRACEPARENT_BYTES;
 	if (h.name_size > name_max - 1 || h.value_size > value_max - 1 ||
-	    off + sizeof(*out) + name + value > max)
+	    off + sizeof(*out) + name + value > limit)
 		return 0;
 	/* again, in the form that the verifier follows */
 	barrier_var(off);

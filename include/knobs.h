@@ -47,6 +47,12 @@ struct kafka_knobs {
 
 enum kafka_poll_kind { KAFKA_POLL_ONE, KAFKA_POLL_BATCH, KAFKA_POLL_CALLBACK };
 
+/* of those that a call preserves, which one holds something at a site within a function */
+enum kafka_register {
+	KAFKA_NO_REGISTER,
+	KAFKA_RBX, KAFKA_RBP, KAFKA_R12, KAFKA_R13, KAFKA_R14, KAFKA_R15,
+};
+
 #define KAFKA_FILES_MAX 1024	/* probed librdkafka files at one time */
 
 #endif

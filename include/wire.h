@@ -17,7 +17,7 @@
 #define WIRE_RECORD_MAX 4096	/* bytes, head and tail */
 #define WIRE_IO_DATA_MAX 2048	/* payload bytes that one I/O record carries at most */
 #define WIRE_KEY_MAX 64		/* Kafka key bytes carried at most */
-#define WIRE_HEADERS_MAX 1024	/* Kafka header-block bytes carried at most */
+#define WIRE_HEADERS_MAX 2048	/* Kafka header-block bytes carried at most */
 #define WIRE_NAME_MAX 256	/* topic, client, path, cgroup name: bytes carried at most */
 
 enum wire_kind {
@@ -249,13 +249,13 @@ struct wire_kafka_txn {
 	__u32 pad;
 };
 
-/* tail: client name */
+/* tail: topic, client name */
 struct wire_kafka_refused {
 	struct wire_head head;
 	struct wire_labels labels;
 	__u64 client;
 	__s32 err;
-	__u32 client_captured;
+	__u16 topic_captured, client_captured;
 };
 
 struct wire_kafka_poll {

@@ -22,7 +22,7 @@ RETRIED = re.compile(r"\|MSGSET\|.* (\S+) \[(\d+)\]: MessageSet with (\d+) messa
                      r"\(MsgId (\d+), .*encountered error: (.*) \(actions ([^)]*)\)")
 # Of docs/kafka.md, what the kernel half does not tell yet: it is not wanted. Other names that the
 # code below knows: "batches", "transactions", "retries".
-UNTOLD = {"refusals"}
+UNTOLD = set()
 CHILD_OF = ("opentracing.ref_type", "child_of")
 
 

@@ -27,7 +27,7 @@ enum code_op {
 	CODE_BRANCH,		/* conditional, to target; reg where it tests one against 0 */
 	CODE_RETURN,
 	CODE_LOAD,		/* reg (and reg2 at pair) = memory */
-	CODE_STORE,		/* memory = reg */
+	CODE_STORE,		/* memory = reg, or constant where there is no reg */
 	CODE_ADDRESS,		/* reg = base + value, or target where there is no base */
 	CODE_MOVE,		/* reg = base */
 	CODE_CONSTANT,		/* reg = constant */

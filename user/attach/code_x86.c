@@ -66,9 +66,11 @@ static void take_memory(struct code_step *s, const cs_insn *in, const cs_x86_op 
 static void take_move(struct code_step *s, const cs_x86_op *to, const cs_x86_op *from)
 {
 	if (to->type == X86_OP_MEM) {
-		s->op = from->type == X86_OP_REG ? CODE_STORE : CODE_OTHER;
+		s->op = CODE_STORE;
 		if (from->type == X86_OP_REG)
 			s->reg = number_of((uint16_t)from->reg);
+		else
+			s->constant = to->size == 4 ? (int32_t)from->imm : from->imm;
 		return;
 	}
 	s->reg = number_of((uint16_t)to->reg);

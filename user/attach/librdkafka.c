@@ -40,6 +40,7 @@ const char *const librdkafka_names[NAME_MAX] = {
 	[NAME_REBALANCE] = "rd_kafka_rebalance_op",
 	[NAME_REBALANCE_INCR] = "rd_kafka_rebalance_op_incr",
 	[NAME_MESSAGE_GET] = "rd_kafka_message_get",
+	[NAME_MESSAGE_NEW] = "rd_kafka_msg_new0",
 	[NAME_POLL_FIRST] = "rd_kafka_consumer_poll",
 	"rd_kafka_consume",
 	"rd_kafka_consume_queue",
@@ -49,6 +50,7 @@ const char *const librdkafka_names[NAME_MAX] = {
 	"rd_kafka_consume_callback_queue",
 	"rd_kafka_queue_poll",
 	"rd_kafka_share_poll",
+	"rd_kafka_queue_poll_callback",
 };
 
 /* what a missing role costs; in the order of enum librdkafka_role */
@@ -64,6 +66,7 @@ static const struct {
 	[KAFKA_COMMIT] = { "commit calls", "commit spans have no start of their own", 0 },
 	[KAFKA_REBALANCE] = { "rebalances", "no rebalance events", 0 },
 	[KAFKA_TXN_BEGIN] = { "transactions", "no outcome of transactions", 0x010400ff },
+	[KAFKA_REFUSED] = { "full queue", "no spans of messages that found it full", 0 },
 };
 
 /* A program without the symbol may hold the library and have been stripped. */
@@ -148,6 +151,11 @@ static void fill(struct load_kafka_sites *sites, const struct librdkafka_point *
 	case KAFKA_ACK_CALL:
 		push(sites->ack_calls, &sites->ack_call_count, LOAD_KAFKA_CALLS_MAX,
 		     p->site.offset);
+		break;
+	case KAFKA_REFUSED:
+		sites->refused = p->site.offset;
+		sites->refused_topic = p->topic_register;
+		sites->refused_client_off = p->client_off;
 		break;
 	case KAFKA_COMMIT:
 		push(sites->commits, &sites->commit_count, LOAD_KAFKA_CALLS_MAX, p->site.offset);

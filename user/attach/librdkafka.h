@@ -31,6 +31,7 @@ enum librdkafka_role {
 	KAFKA_COMMITTED, KAFKA_COMMIT, KAFKA_COMMIT_MESSAGE,
 	KAFKA_REBALANCE,
 	KAFKA_TXN_BEGIN, KAFKA_TXN_COMMIT, KAFKA_TXN_ABORT,
+	KAFKA_REFUSED,
 	KAFKA_ROLE_MAX,
 };
 
@@ -40,6 +41,8 @@ struct librdkafka_point {
 	struct site site;	/* functions too dear to probe stay, with is_left_out */
 	uint8_t is_left_out;
 	uint8_t poll_kind;	/* enum kafka_poll_kind */
+	uint8_t topic_register;	/* KAFKA_REFUSED: enum kafka_register of its topic */
+	uint16_t client_off;	/* from the topic to its client; 0: not known */
 };
 
 struct librdkafka {

@@ -15,7 +15,7 @@ static const uint8_t poll_kinds[NAME_MAX - NAME_POLL_FIRST] = {
 	KAFKA_POLL_ONE, KAFKA_POLL_ONE, KAFKA_POLL_ONE,
 	KAFKA_POLL_BATCH, KAFKA_POLL_BATCH,
 	KAFKA_POLL_CALLBACK, KAFKA_POLL_CALLBACK,
-	KAFKA_POLL_ONE, KAFKA_POLL_BATCH,
+	KAFKA_POLL_ONE, KAFKA_POLL_BATCH, KAFKA_POLL_CALLBACK,
 };
 
 static const char *const delegating[] = {
@@ -293,4 +293,5 @@ void librdkafka_find_points(struct search *s)
 				   rows[i].is_rare);
 	find_commits(s);
 	find_rebalances(s);
+	librdkafka_find_refused(s);
 }

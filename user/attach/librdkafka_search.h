@@ -20,11 +20,11 @@ enum name {
 	NAME_COMMIT, NAME_COMMIT_QUEUE, NAME_COMMIT_MESSAGE,
 	NAME_TXN_BEGIN, NAME_TXN_COMMIT, NAME_TXN_ABORT,
 	NAME_REBALANCE, NAME_REBALANCE_INCR,
-	NAME_MESSAGE_GET,
+	NAME_MESSAGE_GET, NAME_MESSAGE_NEW,
 	NAME_POLL_FIRST,
 	NAME_CONSUME_BATCH_QUEUE = NAME_POLL_FIRST + 4,
 	NAME_QUEUE_POLL = NAME_POLL_FIRST + 7,
-	NAME_MAX = NAME_POLL_FIRST + 9,
+	NAME_MAX = NAME_POLL_FIRST + 10,
 };
 
 extern const char *const librdkafka_names[NAME_MAX];
@@ -83,6 +83,9 @@ bool librdkafka_is_watermarks(struct search *s, const struct elf_range *r);
 int librdkafka_stripped_version(struct search *s, uint32_t *ret);
 void librdkafka_stripped_accessors(struct search *s);
 void librdkafka_stripped_polls(struct search *s);
+
+/* librdkafka_refused.c */
+void librdkafka_find_refused(struct search *s);
 
 /* librdkafka_points.c: what may be missing */
 bool search_add_poll(struct search *s, enum name n, uint64_t addr);

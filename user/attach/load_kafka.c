@@ -15,6 +15,7 @@
 
 #define COOKIE_UPPER 32		/* bits: kind of a poll, operation of a transaction */
 #define COOKIE_TIMEOUT 40	/* which argument of a poll function is its timeout */
+#define COOKIE_CLIENT 40	/* where a topic that is refused a message names its client */
 
 struct places {
 	unsigned long offsets[LOAD_KAFKA_POLLS_MAX];
@@ -120,6 +121,10 @@ static int attach_more(struct load *l, const char *path, const struct load_kafka
 		err = attach_one(l, l->skel->progs.kafka_committed, path, s->committed, slot);
 	if (!err)
 		err = attach_list(l, l->skel->progs.kafka_rebalance, path, s->rebalances, slot);
+	if (!err)
+		err = attach_one(l, l->skel->progs.kafka_refused, path, s->refused,
+				 slot | (uint64_t)s->refused_topic << COOKIE_UPPER |
+				 (uint64_t)s->refused_client_off << COOKIE_CLIENT);
 	return err ? err : attach_txns(l, path, s, slot);
 }
 

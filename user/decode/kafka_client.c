@@ -136,19 +136,20 @@ int kafka_feed_refused(struct decode *d, const struct wire_head *rec)
 	struct slice tail = slice_of(w + 1, rec->len - sizeof(*w));
 	struct msg m;
 
-	if (tail.len < w->client_captured)
+	if (tail.len < (size_t)w->topic_captured + w->client_captured)
 		return -EINVAL;
 	stage_msg(d, &m, MSG_KAFKA_REFUSED, rec);
 	stage_labels(&m, rec, &w->labels);
 	m.kafka = (struct msg_kafka){
 		.client = w->client,
-		.client_id = optional_string(d, &tail, w->client_captured),
 		.partition = -1,
 		.offset = -1001,	/* RD_KAFKA_OFFSET_INVALID: not known */
 		.timestamp_ms = -1,
 		.high = -1001,
 		.err = w->err,
 	};
+	m.kafka.topic = optional_string(d, &tail, w->topic_captured);
+	m.kafka.client_id = optional_string(d, &tail, w->client_captured);
 	stage_send(d, &m);
 	return 0;
 }

@@ -201,7 +201,7 @@ struct msg {
 	unsigned int identity_count;
 	union {
 		struct msg_http http;
-		struct msg_kafka kafka;		/* REFUSED too: client, client_id, err */
+		struct msg_kafka kafka;		/* REFUSED: topic (or NULL), client, err */
 		struct msg_client client;
 		struct msg_commit commit;
 		struct msg_rebalance rebalance;

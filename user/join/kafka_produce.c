@@ -226,7 +226,7 @@ void core_kafka_refused(struct core *c, const struct msg *m)
 
 	if (!n)
 		return;
-	kafka_set_operation(n->span, "send", "send", NULL);
+	kafka_set_operation(n->span, "send", "send", m->kafka.topic);
 	client_describe(client_find(c, m->tgid, m->kafka.client, m->kafka.client_id), n->span);
 	activity = core_find_activity(c, n, m);
 	if (activity)
