@@ -348,9 +348,10 @@ int kafka_refused(struct pt_regs *ctx)
 
 	if (!k || !target_is_traced())
 		return 0;
-	topic = preserved(ctx, cookie >> 32 & 0xff);
-	if (!topic || bpf_probe_read_user(&magic, sizeof(magic), (const void *)topic) ||
-	    (__u32)magic != TOPIC_FULL)
+	topic = preserved(ctx, cookie >> 32 & 0x7f);
+	if (!(cookie >> 39 & 1) &&
+	    (!topic || bpf_probe_read_user(&magic, sizeof(magic), (const void *)topic) ||
+	     (__u32)magic != TOPIC_FULL))
 		topic = 0;
 	r = ring_reserve(RING_640);
 	if (!r)

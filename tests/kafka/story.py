@@ -233,7 +233,7 @@ class Story:
 
     def refused(self, label):
         """A message that was none."""
-        span = self.span(label, "send", None, "p", **{"error.type": "QUEUE_FULL"})
+        span = self.span(label, "send", "p", "p", **{"error.type": "QUEUE_FULL"})
         span["error"] = True
         self.call("produce", 0, self.now, "p", error="_QUEUE_FULL")
         self.pass_us(100)

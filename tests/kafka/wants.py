@@ -148,10 +148,11 @@ def want_commit(line, wall_offset):
 
 
 def want_refused(call, wall_offset):
-    """librdkafka made no message of it: neither topic nor content is known."""
+    """librdkafka made no message of it: its content is not known. It is named as its topic."""
     want = Want("send", call, wall_offset)
     want.error = call.line["error"].lstrip("_")
     want.ends = [call.end + wall_offset]
+    want.topic = call.client_id
     want.attributes = {PARTITION: None, OFFSET: None, SIZE: None, KEY: None}
     return want
 

@@ -155,6 +155,7 @@ static void fill(struct load_kafka_sites *sites, const struct librdkafka_point *
 	case KAFKA_REFUSED:
 		sites->refused = p->site.offset;
 		sites->refused_topic = p->topic_register;
+		sites->is_refused_topic_proven = p->is_topic_proven;
 		sites->refused_client_off = p->client_off;
 		break;
 	case KAFKA_COMMIT:

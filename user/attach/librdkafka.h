@@ -42,6 +42,7 @@ struct librdkafka_point {
 	uint8_t is_left_out;
 	uint8_t poll_kind;	/* enum kafka_poll_kind */
 	uint8_t topic_register;	/* KAFKA_REFUSED: enum kafka_register of its topic */
+	uint8_t is_topic_proven;
 	uint16_t client_off;	/* from the topic to its client; 0: not known */
 };
 

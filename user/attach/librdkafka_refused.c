@@ -13,7 +13,7 @@
 #define QUEUE_FULL (-184)	/* RD_KAFKA_RESP_ERR__QUEUE_FULL */
 #define FIRST_PRESERVED 9	/* %rbx; see code_x86.c */
 #define PRESERVED 6
-#define STORE_BYTES_MIN 6	/* movl $imm32,(reg) */
+#define STORE_BYTES_MIN 5	/* mov $imm32,reg */
 
 struct look {
 	struct track track;
@@ -23,11 +23,12 @@ struct look {
 	uint8_t topic;			/* enum kafka_register */
 	int64_t client_off;
 	bool is_twice, calls_on_send;
+	bool is_proven;			/* the register still holds it at the store */
 };
 
 /*
- * The preserved register that the first argument, the topic, is moved to. Whether it is still
- * there at the store nobody proves: the kernel half looks at the object's first word.
+ * The preserved register that the first argument, the topic, is moved to. Where nobody proves
+ * that it is still there at the store, the kernel half looks at the object's first word.
  */
 static void see_topic(struct look *l, const struct code_step *s)
 {
@@ -36,16 +37,26 @@ static void see_topic(struct look *l, const struct code_step *s)
 		l->topic = KAFKA_RBX + (s->reg - FIRST_PRESERVED);
 }
 
+/* Stored to the caller's word, or kept in a register for it (before 1.6). */
+static bool is_error(const struct code_step *s)
+{
+	return (int32_t)s->constant == QUEUE_FULL && s->size >= STORE_BYTES_MIN &&
+	       (s->op == CODE_CONSTANT ||
+		(s->op == CODE_STORE && s->reg == CODE_NO_REGISTER && s->width == 4));
+}
+
 static int see(void *ctx, const struct code_step *s)
 {
 	struct look *l = ctx;
 	struct track_value v;
 
 	see_topic(l, s);
-	if (s->op == CODE_STORE && s->reg == CODE_NO_REGISTER && s->width == 4 &&
-	    s->constant == QUEUE_FULL && s->size >= STORE_BYTES_MIN) {
+	if (is_error(s)) {
 		l->is_twice |= l->store != 0;
 		l->store = s->addr;
+		l->is_proven = l->topic &&
+			       track_is_arg(&l->track, FIRST_PRESERVED + l->topic - KAFKA_RBX,
+					    0, 0);
 	}
 	if ((s->op == CODE_CALL || s->op == CODE_JUMP) &&
 	    (s->target == l->on_send.addr || (l->on_send.stub && s->target == l->on_send.stub))) {
@@ -77,6 +88,7 @@ static void add(struct search *s, const struct look *l)
 		.role = KAFKA_REFUSED, .name = librdkafka_names[NAME_MESSAGE_NEW],
 		.site = { .addr = l->store, .offset = offset, .kind = SITE_SINGLE_STEP },
 		.topic_register = l->topic,
+		.is_topic_proven = l->is_proven,
 		.client_off = l->client_off > 0 && l->client_off < UINT16_MAX ?
 			      (uint16_t)l->client_off : 0,
 	};

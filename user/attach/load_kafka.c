@@ -15,6 +15,7 @@
 
 #define COOKIE_UPPER 32		/* bits: kind of a poll, operation of a transaction */
 #define COOKIE_TIMEOUT 40	/* which argument of a poll function is its timeout */
+#define COOKIE_PROVEN 39	/* the register surely holds the topic that refuses */
 #define COOKIE_CLIENT 40	/* where a topic that is refused a message names its client */
 
 struct places {
@@ -124,6 +125,7 @@ static int attach_more(struct load *l, const char *path, const struct load_kafka
 	if (!err)
 		err = attach_one(l, l->skel->progs.kafka_refused, path, s->refused,
 				 slot | (uint64_t)s->refused_topic << COOKIE_UPPER |
+				 (uint64_t)s->is_refused_topic_proven << COOKIE_PROVEN |
 				 (uint64_t)s->refused_client_off << COOKIE_CLIENT);
 	return err ? err : attach_txns(l, path, s, slot);
 }

@@ -3,8 +3,10 @@
  * it has in hand, else on that of what it is handed next.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include <utlist.h>
+#include <xxhash.h>
 
 #include "join/kafka.h"
 
@@ -14,6 +16,7 @@ struct rebalance {
 	struct rebalance *prev, *next;
 	uint32_t tgid;
 	uint64_t ts_ns;
+	uint64_t client;	/* hash of its name, if it was known then; 0: the next one's */
 	struct msg_rebalance what;
 };
 
@@ -36,12 +39,21 @@ static void add_event(struct core *c, struct span *s, uint64_t ts_ns,
 	attrs_set_int(&e->attrs, "spanstitch.kafka.partitions", what->partitions);
 }
 
+/* Another client may come to lie where this one did. */
+static uint64_t name_of(const struct client *cl)
+{
+	return cl && cl->name ? XXH3_64bits(cl->name, strlen(cl->name)) | 1 : 0;
+}
+
 void core_kafka_rebalance(struct core *c, const struct msg *m)
 {
 	struct client *cl = client_by_group(c, m->tgid, m->rebalance.group_handle);
 	struct node *n = cl ? consume_open_node(cl) : NULL;
 	struct rebalance *r;
 
+	/* before 1.6 librdkafka takes away what a new member never had */
+	if (!m->rebalance.is_assign && !m->rebalance.partitions)
+		return;
 	if (n && n->span) {
 		add_event(c, n->span, m->ts_ns, &m->rebalance);
 		return;
@@ -51,6 +63,7 @@ void core_kafka_rebalance(struct core *c, const struct msg *m)
 		return;
 	r->tgid = m->tgid;
 	r->ts_ns = m->ts_ns;
+	r->client = name_of(cl);
 	r->what = m->rebalance;
 	if (c->rebalance_count == REBALANCES_MAX) {
 		c->given_up++;
@@ -60,14 +73,43 @@ void core_kafka_rebalance(struct core *c, const struct msg *m)
 	c->rebalance_count++;
 }
 
+static bool is_of(const struct rebalance *r, const struct client *cl)
+{
+	return r->tgid == cl->tgid && r->what.group_handle == cl->group_handle;
+}
+
+/*
+ * What came under the name of an earlier client at this place is this one's from its last
+ * revocation on: that was the end of the earlier one.
+ */
+static void drop_earlier(struct core *c, const struct client *cl)
+{
+	struct rebalance *r, *tmp, *last = NULL;
+
+	DL_FOREACH(c->rebalances, r)
+		if (is_of(r, cl) && r->client && r->client != name_of(cl) && !r->what.is_assign)
+			last = r;
+	if (!last)
+		return;
+	DL_FOREACH_SAFE(c->rebalances, r, tmp) {
+		bool is_last = r == last;
+
+		if (is_of(r, cl) && r->client && r->client != name_of(cl))
+			rebalance_free(c, r);
+		if (is_last)
+			return;
+	}
+}
+
 void rebalance_settle(struct core *c, const struct client *cl, struct node *n)
 {
 	struct rebalance *r, *tmp;
 
 	if (!cl || !cl->group_handle)
 		return;
+	drop_earlier(c, cl);
 	DL_FOREACH_SAFE(c->rebalances, r, tmp) {
-		if (r->tgid != cl->tgid || r->what.group_handle != cl->group_handle)
+		if (!is_of(r, cl))
 			continue;
 		add_event(c, n->span, r->ts_ns, &r->what);
 		rebalance_free(c, r);
