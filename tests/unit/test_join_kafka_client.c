@@ -197,7 +197,7 @@ TEST(a_number_that_is_no_offset_is_not_told_nor_joined)
 	scene_done(&s);
 }
 
-TEST(a_refusal_is_a_span_without_length)
+TEST(a_refusal_is_the_shortest_span)
 {
 	struct msg m = message(MSG_KAFKA_REFUSED, &consumer);
 	const struct seen *sp;
@@ -214,7 +214,7 @@ TEST(a_refusal_is_a_span_without_length)
 	feed(&s, polled(&consumer));
 	scene_flush(&s);
 	sp = span_named(&s, "send");
-	check_eq(sp->span.start_ns, sp->span.end_ns, "no length");
+	check_eq(sp->span.start_ns + 1, sp->span.end_ns, "the shortest length");
 	check_eq(sp->span.kind, SPAN_PRODUCER, "kind");
 	check_str(str_of(sp, "error.type"), "QUEUE_FULL", "error");
 	check_str(str_of(sp, "messaging.client.id"), "app", "client");
@@ -317,12 +317,12 @@ TEST(results_find_their_commits)
 	for (i = 0; i < s.count; i++) {
 		uint64_t length = s.seen[i].span.end_ns - s.seen[i].span.start_ns;
 
-		asked += length > 0;
-		automatic += !length;
+		asked += length > 1;
+		automatic += length == 1;
 		if (int_of(&s.seen[i], "messaging.kafka.offset") == 6)
 			check_eq(length, 3 * MS, "the one that asked for it");
 		if (int_of(&s.seen[i], "messaging.kafka.offset") == 50)
-			check_eq(length, 0, "nobody asked");
+			check_eq(length, 1, "nobody asked: the shortest");
 	}
 	check_eq(asked, 2, "asked");
 	check_eq(automatic, 1, "automatic");
@@ -498,7 +498,7 @@ RUN_TESTS(cmocka_unit_test(an_acknowledgement_gives_its_attributes),
 	  cmocka_unit_test(a_switch_of_modes_neither_loses_nor_doubles),
 	  cmocka_unit_test(a_failed_delivery_is_an_error),
 	  cmocka_unit_test(a_number_that_is_no_offset_is_not_told_nor_joined),
-	  cmocka_unit_test(a_refusal_is_a_span_without_length),
+	  cmocka_unit_test(a_refusal_is_the_shortest_span),
 	  cmocka_unit_test(facts_that_come_late_are_said_at_the_end),
 	  cmocka_unit_test(a_handle_with_another_name_is_another_client),
 	  cmocka_unit_test(a_commit_lasts_from_the_call_to_its_result),

@@ -235,8 +235,9 @@ void node_end(struct assemblies *as, struct node *n, uint64_t end_ns)
 		return;
 	n->is_open = false;
 	node_assembly(n)->open_count--;
-	if (end_ns < n->start_ns)
-		end_ns = n->start_ns;
+	/* Jaeger 1.76 warns of a span without length as of a negative one, and makes it 1 ns */
+	if (end_ns <= n->start_ns)
+		end_ns = n->start_ns + 1;
 	n->span->end_ns = end_ns + as->opts.wall_offset_ns;
 	node_touch(as, n, end_ns);
 }

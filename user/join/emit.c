@@ -148,7 +148,8 @@ static void emit_unfinished(struct assemblies *as, struct node *n, uint64_t now_
 	if (!n->is_open)
 		return;
 	n->is_open = false;
-	n->span->end_ns = (now_ns > n->start_ns ? now_ns : n->start_ns) + as->opts.wall_offset_ns;
+	n->span->end_ns = (now_ns > n->start_ns ? now_ns : n->start_ns + 1) +
+			  as->opts.wall_offset_ns;
 	attrs_set_bool(&n->span->attrs, "spanstitch.unfinished", true);
 	counter_add(as->opts.counters, SPANS_UNFINISHED, 1);
 }

@@ -75,7 +75,7 @@ def is_automatic_commit(span):
             span.kind == "client" and not span.parent and not span.links and
             a.get("messaging.operation.type") == "settle" and
             a.get("spanstitch.parent.reason") == "an automatic commit" and
-            "error.type" not in a and span.start_ns == span.end_ns)
+            "error.type" not in a and span.start_ns + 1 == span.end_ns)
 
 
 def align(wants, spans):
