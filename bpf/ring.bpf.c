@@ -6,6 +6,8 @@
  */
 #include "core.bpf.h"
 
+#define WAKE_NS 5000000ULL	/* between two wake-ups */
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 32 << 20);		/* user space may choose another size */
@@ -71,13 +73,25 @@ __hidden void *ring_reserve(__u32 room)
 	return record;
 }
 
+static __u64 woke_ns;		/* when the agent was woken last */
+
+/*
+ * A wake-up costs more than a probe, since it interrupts this processor: an agent that is behind
+ * is not woken for each record, and it looks by itself every 20 ms.
+ */
+static bool is_to_be_woken(const struct wire_head *h)
+{
+	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < knobs.wake_bytes ||
+	    h->ts_ns - woke_ns < WAKE_NS)
+		return false;
+	woke_ns = h->ts_ns;
+	return true;
+}
+
 __hidden void ring_submit(void *record)
 {
-	__u64 waiting = bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA);
-
-	/* a wake-up costs more than a probe; the agent polls anyway */
-	bpf_ringbuf_submit(record, waiting < knobs.wake_bytes ? BPF_RB_NO_WAKEUP
-							      : BPF_RB_FORCE_WAKEUP);
+	bpf_ringbuf_submit(record, is_to_be_woken(record) ? BPF_RB_FORCE_WAKEUP
+							   : BPF_RB_NO_WAKEUP);
 	count(KERNEL_SUBMITTED);
 }
 

@@ -89,6 +89,16 @@ static void attach_python(struct files *f, struct mapped_file *mf, const char *f
 	mf->is_attached = !err;
 }
 
+/* One that is probed in each mode. */
+static const struct site *lasting_site(const struct librdkafka *k)
+{
+	size_t i;
+
+	for (i = 0; i < k->count && k->points[i].role != KAFKA_ACK_QUEUE; i++)
+		;
+	return &k->points[i < k->count ? i : 0].site;
+}
+
 /*
  * Is a probe in the process's memory where the file has none? Overlay mounts show one inode
  * under several keys, and a probe on it stands in all of them: a second would count each call
@@ -96,7 +106,7 @@ static void attach_python(struct files *f, struct mapped_file *mf, const char *f
  */
 static bool is_probed(const struct mapped_file *mf, pid_t pid, const struct mapping *m, int fd)
 {
-	const struct site *s = mf->is_kafka ? &mf->kafka.points[0].site : &mf->python.copy;
+	const struct site *s = mf->is_kafka ? lasting_site(&mf->kafka) : &mf->python.copy;
 	uint64_t addr = m->start - m->offset + s->offset;
 	uint8_t in_file, in_memory;
 	char path[64];
