@@ -66,17 +66,11 @@ struct poll {
 	__u64 ts_ns;		/* its entry; 0: not seen */
 	__u64 queue;		/* its first argument: client or queue */
 	__u32 kind;		/* enum kafka_poll_kind */
-	__u32 may_wait;		/* it may block for long: what it ends is to be told now */
+	__u32 pad;
 };
 
-/* what a poll has ended, and when; id 0: nothing that is still to be told */
-struct poll_end {
-	struct wire_label label;
-	__u64 ts_ns;
-};
-
-/* This thread polls: it has done with the message in hand. */
-void label_polled(const struct poll *poll, struct poll_end *ret);
+/* This thread polls: it has done with the message in hand, *ret; false: it had none. */
+bool label_polled(const struct poll *poll, struct wire_label *ret);
 /* This thread now processes that Kafka message. *ret: the poll that gave it. */
 void label_consumed(__u64 id, struct poll *ret);
 void label_loop(void);			/* this thread waits for events: it works for nobody */

@@ -6,7 +6,6 @@
 #include "kafka.bpf.h"
 
 #define HANDLES_MAX 4096
-#define WAIT_MS_MAX 1000	/* a poll that may wait longer tells at once what it ends */
 
 struct handle_key {
 	__u64 tgid, queue;
@@ -96,17 +95,16 @@ int kafka_consume(struct pt_regs *ctx)
 	return 0;
 }
 
-static void poll_emit(const struct wire_label *ended, __u64 ended_ns, __u64 queue)
+static void poll_emit(const struct wire_label *ended, const struct poll *poll)
 {
 	struct wire_kafka_poll *r = ring_reserve(RING_96);
 
 	if (!r)
 		return;
-	head_fill(&r->head, WIRE_KAFKA_POLL, bpf_ktime_get_ns(), 0);
+	head_fill(&r->head, WIRE_KAFKA_POLL, poll->ts_ns, 0);
 	r->head.len = sizeof(*r);
 	r->ended = *ended;
-	r->ended_ns = ended_ns;
-	r->queue = queue;
+	r->queue = poll->queue;
 	ring_submit(r);
 }
 
@@ -119,37 +117,23 @@ static void poll_by_handle(const struct poll *poll)
 		return;
 	ended = *held;
 	bpf_map_delete_elem(&kafka_handles, &key);
-	poll_emit(&ended, poll->ts_ns, poll->queue);
-}
-
-/* Which argument of a poll function is its timeout, in milliseconds; 0: not known. */
-static bool may_wait(struct pt_regs *ctx, __u32 timeout_arg)
-{
-	__u32 first = CALL_ARG1(ctx), second = CALL_ARG2(ctx);
-
-	barrier_var(first);	/* both are read: the verifier wants no address that is chosen */
-	barrier_var(second);
-	return !timeout_arg || (timeout_arg == 1 ? first : second) > WAIT_MS_MAX;
+	poll_emit(&ended, poll);
 }
 
 /* Entry of a poll function: this thread has done with the message that it got before. */
 SEC("?uprobe.multi")
 int kafka_poll(struct pt_regs *ctx)
 {
-	__u64 cookie = bpf_get_attach_cookie(ctx);
 	struct poll poll = {
-		.queue = CALL_ARG0(ctx),
-		.kind = cookie >> 32 & 0xff,
-		.may_wait = may_wait(ctx, cookie >> 40 & 0xff),
+		.queue = CALL_ARG0(ctx), .kind = bpf_get_attach_cookie(ctx) >> 32,
 	};
-	struct poll_end end;
+	struct wire_label ended;
 
 	if (!target_is_traced())
 		return 0;
 	poll.ts_ns = bpf_ktime_get_ns();
-	label_polled(&poll, &end);
-	if (end.label.id)
-		poll_emit(&end.label, end.ts_ns, poll.queue);
+	if (label_polled(&poll, &ended))
+		poll_emit(&ended, &poll);
 	if (is_by_handle())
 		poll_by_handle(&poll);
 	return 0;

@@ -248,8 +248,12 @@ static void batch_emit(struct batch *b, __u64 cookie)
 	struct message first;
 	__u64 key = bpf_get_current_pid_tgid(), *sent;
 
-	if (!b->message || !b->count || !message_read(&first, b->message))
+	if (!b->message || !b->count)
 		return;
+	if (!message_read(&first, b->message)) {
+		count_add(FAIL_BATCH_LOST, b->count);
+		return;
+	}
 	b->ts_ns = bpf_ktime_get_ns();
 	kafka_seen(cookie, b->count);
 	kafka_client_tell(b->k, b->rk, b->ts_ns);
@@ -268,7 +272,7 @@ static void batch_emit(struct batch *b, __u64 cookie)
 		bpf_loop(BATCH_MAX, acks_step, b, 0);
 	}
 	if (b->done < b->count)
-		count_add(FAIL_BATCH_CUT, b->count - b->done);
+		count_add(FAIL_BATCH_LOST, b->count - b->done);
 }
 
 /* rd_kafka_interceptors_on_acknowledgement_queue(rk, queue, err): once a partition's batch */

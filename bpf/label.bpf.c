@@ -14,7 +14,6 @@ struct thread {
 	__u64 consumed;		/* id of the Kafka message in processing; 0: none */
 	__u64 accepted;		/* connection that no task has taken yet; 0: none */
 	struct poll poll;	/* the Kafka poll that it is in, or was in last */
-	__u64 untold;		/* id of the message that this poll ended, not told yet; 0: none */
 	__u32 is_loop;
 	__u32 pad;
 };
@@ -186,39 +185,26 @@ static void consumed_clear(struct thread *t, __u64 id)
 		task_label_clear(context);
 }
 
-static void poll_end_fill(struct poll_end *ret, __u64 id, __u64 ts_ns)
-{
-	ret->label.kind = LABEL_KAFKA;
-	ret->label.id = id;
-	ret->label.op = (__u32)bpf_get_current_pid_tgid();
-	ret->ts_ns = ts_ns;
-}
-
-/*
- * The message in hand is kept beside the label: a loop that waits for events or serves HTTP
- * meanwhile loses the label, and yet the processing of its message ends at its next poll only.
- * The end is told by the next message, which names the poll that gave it; at the next poll where
- * this one gave none; and at once where this one may wait for long.
+/* Kept beside the label: a loop that waits for events or serves HTTP meanwhile loses the label,
+ * and yet the processing of its message ends at its next poll only.
  */
-__hidden void label_polled(const struct poll *poll, struct poll_end *ret)
+__hidden bool label_polled(const struct poll *poll, struct wire_label *ret)
 {
 	struct thread *t = thread_get_or_make();
+	__u64 id;
 
-	__builtin_memset(ret, 0, sizeof(*ret));
 	if (!t)
-		return;
-	if (t->untold)
-		poll_end_fill(ret, t->untold, t->poll.ts_ns);
-	t->untold = 0;
-	if (t->consumed) {
-		consumed_clear(t, t->consumed);
-		if (poll->may_wait)
-			poll_end_fill(ret, t->consumed, poll->ts_ns);
-		else
-			t->untold = t->consumed;
-		t->consumed = 0;
-	}
+		return false;
 	t->poll = *poll;
+	id = t->consumed;
+	if (!id)
+		return false;
+	t->consumed = 0;
+	consumed_clear(t, id);
+	ret->kind = LABEL_KAFKA;
+	ret->id = id;
+	ret->op = (__u32)bpf_get_current_pid_tgid();
+	return true;
 }
 
 __hidden void label_consumed(__u64 id, struct poll *ret)
@@ -228,7 +214,6 @@ __hidden void label_consumed(__u64 id, struct poll *ret)
 	if (!t)
 		return;
 	t->consumed = id;
-	t->untold = 0;
 	*ret = t->poll;
 }
 

@@ -24,7 +24,9 @@
 	X(FAIL_HEADERS_CUT, "kernel.fail.headers_cut", "Kafka headers did not fit the record") \
 	X(FAIL_BATCH_CUT, "kernel.fail.batch_cut", \
 	  "an acknowledged batch was longer than we walk") \
-	X(FAIL_TARGETS_FULL, "kernel.fail.targets_full", "no room to follow a child process")
+	X(FAIL_TARGETS_FULL, "kernel.fail.targets_full", "no room to follow a child process") \
+	X(FAIL_BATCH_LOST, "kernel.fail.batch_lost", \
+	  "messages of acknowledged batches whose record found no room or could not be read")
 
 #define COUNTERS_AGENT(X) \
 	X(RECORDS_SEEN, "records.seen", "records read from the ring or a recording") \

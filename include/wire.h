@@ -262,7 +262,6 @@ struct wire_kafka_poll {
 	struct wire_head head;
 	struct wire_label ended;	/* the label that its thread (op) held until now */
 	__u64 queue;			/* first argument of the call: client or queue */
-	__u64 ended_ns;			/* when: the entry of this poll, or of the one before */
 };
 
 struct wire_fork {
@@ -333,7 +332,7 @@ WIRE_ASSERT_SIZE(wire_kafka_commit, 32 + 40 + 24);
 WIRE_ASSERT_SIZE(wire_kafka_rebalance, 48);
 WIRE_ASSERT_SIZE(wire_kafka_txn, 32 + 24);
 WIRE_ASSERT_SIZE(wire_kafka_refused, 32 + 40 + 16);
-WIRE_ASSERT_SIZE(wire_kafka_poll, 64);
+WIRE_ASSERT_SIZE(wire_kafka_poll, 56);
 WIRE_ASSERT_SIZE(wire_fork, 48);
 WIRE_ASSERT_SIZE(wire_exec, 56);
 WIRE_ASSERT_SIZE(wire_exit, 40);

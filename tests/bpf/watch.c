@@ -2,8 +2,8 @@
  * watch: the kernel half under a test's control: loads it, obeys lines of standard input, and
  * writes what crosses the ring to a recording. No judgement: the test reads the recording.
  *
- *   watch FILE [--ring BYTES] [--all] [--exec] [--follow]
- *   base | kafka PATH | python PATH OFFSET | remove TGID | get TGID | start TGID | drain | counters
+ *   watch FILE [--ring BYTES] [--wake BYTES] [--all] [--exec] [--follow]
+ *   base | wakes MS | kafka PATH | python PATH OFFSET | remove TGID | get TGID | start TGID | drain | counters
  *   target TGID [TSS_SLOT TLS CONTEXT_OFF CONTEXT_TYPE]
  * Each line is answered by one: "ok ..." or "error CODE".
  */
@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "attach/elf.h"
@@ -142,6 +144,29 @@ static int drain(struct watch *w)
 	return say((int)w->written);
 }
 
+static double now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* How often the ring wakes who waits for it, while nothing is read. */
+static int wakes(struct watch *w, double ms)
+{
+	struct epoll_event wake = { .events = EPOLLIN | EPOLLET };
+	int fd = epoll_create1(EPOLL_CLOEXEC), count = 0;
+	double end = now_ms() + ms;
+
+	if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, load_ring_map_fd(w->load), &wake))
+		return say(-errno);
+	while (now_ms() < end)
+		count += epoll_wait(fd, &wake, 1, 1) > 0;
+	close(fd);
+	return say(count);
+}
+
 static int counters(struct watch *w)
 {
 	int id, err;
@@ -173,6 +198,8 @@ static int obey(struct watch *w, const char *word, const char *args)
 		return kafka(w, args);
 	if (!strcmp(word, "python"))
 		return python(w, args);
+	if (!strcmp(word, "wakes"))
+		return wakes(w, atof(args));
 	if (!strcmp(word, "drain"))
 		return drain(w);
 	if (!strcmp(word, "counters"))
@@ -184,6 +211,7 @@ static int options(struct load_opts *ret, int argc, char **argv)
 {
 	static const struct option known[] = {
 		{ "ring", required_argument, NULL, 'r' },
+		{ "wake", required_argument, NULL, 'w' },
 		{ "all", no_argument, NULL, 'a' },
 		{ "exec", no_argument, NULL, 'e' },
 		{ "follow", no_argument, NULL, 'f' },
@@ -197,6 +225,8 @@ static int options(struct load_opts *ret, int argc, char **argv)
 	     c = getopt_long(argc, argv, "", known, NULL)) {
 		if (c == 'r')
 			ret->ring_bytes = (uint32_t)atoi(optarg);
+		if (c == 'w')
+			ret->knobs.wake_bytes = (uint32_t)atoi(optarg);
 		ret->knobs.trace_all |= c == 'a';
 		ret->knobs.watch_exec |= c == 'e';
 		ret->knobs.follow |= c == 'f';

@@ -88,7 +88,7 @@ def parse_rest(kind, r, f):
         f["client_address"], f["group_handle"], name, cluster, group, _ = r.take("QQHHHH")
         f["name"], f["cluster"], f["group"] = r.bytes(name), r.bytes(cluster), r.bytes(group)
     elif kind == "poll":
-        f["ended"], f["queue"], f["ended_ns"] = r.label(), *r.take("QQ")
+        f["ended"], f["queue"] = r.label(), r.take("Q")
     elif kind == "fork":
         f["child_start_ns"], f["child_tgid"], _ = r.take("QII")
     elif kind == "exec":

@@ -16,14 +16,15 @@ static void change(struct kafka_mode *m, const struct load_kafka_file *f, bool i
 
 	m->files[f->slot].quiet = 0;
 	if (err)
-		log_warn("librdkafka file %u: mode cannot be changed: %s; it stays as it is",
-			 f->slot, strerror(-err));
+		log_warn("%s: %llu messages/s, but its mode cannot be changed: %s; it stays %s",
+			 f->path, (unsigned long long)rate, strerror(-err),
+			 f->is_light ? "light" : "full");
 	else if (is_light)
-		log_info("librdkafka file %u: %llu messages/s, above %u: light mode, producing "
-			 "threads are not seen", f->slot, (unsigned long long)rate, m->light_above);
+		log_info("%s: %llu messages/s, above kafka.light_above (%u): light mode, producing "
+			 "threads are not seen", f->path, (unsigned long long)rate, m->light_above);
 	else
-		log_info("librdkafka file %u: %llu messages/s, quiet again: full mode", f->slot,
-			 (unsigned long long)rate);
+		log_info("%s: %llu messages/s for %d s: full mode again", f->path,
+			 (unsigned long long)rate, QUIET_LOOKS);
 }
 
 static void look(struct kafka_mode *m, const struct load_kafka_file *f, uint64_t passed_ns)

@@ -18,6 +18,7 @@
 #define LOAD_WAKE_BYTES (1U << 20)	/* default of knobs.wake_bytes: a wake-up costs 5 us */
 #define LOAD_KAFKA_POLLS_MAX 16		/* poll entries of one librdkafka */
 #define LOAD_KAFKA_CALLS_MAX 8		/* places of one other role */
+#define LOAD_PATH_MAX 256	/* of a file that is named to people; the end of a longer one */
 #define LOAD_LINKS_MAX 4096		/* probed files and tracepoints at one time */
 
 struct counters;
@@ -35,8 +36,6 @@ struct load_kafka_sites {
 	size_t ack_call_count;
 	uint64_t polls[LOAD_KAFKA_POLLS_MAX];
 	uint8_t poll_kinds[LOAD_KAFKA_POLLS_MAX];	/* enum kafka_poll_kind */
-	uint8_t poll_timeouts[LOAD_KAFKA_POLLS_MAX];	/* argument, from 0, that is the timeout in
-							   ms: 1 or 2; 0: not known */
 	size_t poll_count;
 	uint64_t response;		/* interceptors_on_response_received */
 	uint64_t committed;		/* interceptors_on_commit */
@@ -75,6 +74,7 @@ int load_attach_kafka(struct load *l, const char *path, const struct load_kafka_
  */
 struct load_kafka_file {
 	uint32_t slot;
+	char path[LOAD_PATH_MAX];	/* as this machine names it now; "": not known */
 	bool is_light;
 	uint64_t produced;
 };

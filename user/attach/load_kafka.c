@@ -1,6 +1,7 @@
 /* load_kafka: the probes of one librdkafka file, and its mode. See load.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -14,7 +15,6 @@
 #include "wire.h"
 
 #define COOKIE_UPPER 32		/* bits: kind of a poll, operation of a transaction */
-#define COOKIE_TIMEOUT 40	/* which argument of a poll function is its timeout */
 #define COOKIE_PROVEN 39	/* the register surely holds the topic that refuses */
 #define COOKIE_CLIENT 40	/* where a topic that is refused a message names its client */
 
@@ -76,58 +76,48 @@ static int attach_polls(struct load *l, const char *path, const struct load_kafk
 	size_t i;
 
 	for (i = 0; i < s->poll_count; i++)
-		add_place(&p, s->polls[i], slot | (uint64_t)s->poll_kinds[i] << COOKIE_UPPER |
-				   (uint64_t)s->poll_timeouts[i] << COOKIE_TIMEOUT);
+		add_place(&p, s->polls[i], slot | (uint64_t)s->poll_kinds[i] << COOKIE_UPPER);
 	return attach_places(l, l->skel->progs.kafka_poll, path, &p);
 }
 
 /* Returns tell a transaction's outcome; without them only that its end was asked for. */
-static int attach_txns(struct load *l, const char *path, const struct load_kafka_sites *s,
-		       uint64_t slot)
+static void attach_txns(struct load *l, const char *path, const struct load_kafka_sites *s,
+			uint64_t slot)
 {
 	struct places entries = { .count = 0 }, returns = { .count = 0 };
-	int err;
+	LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = returns.offsets,
+		    .cookies = returns.cookies, .retprobe = true);
 
 	add_place(&entries, s->txn_begin, slot | (uint64_t)TXN_BEGIN << COOKIE_UPPER);
 	add_place(&entries, s->txn_commit, slot | (uint64_t)TXN_COMMIT << COOKIE_UPPER);
 	add_place(&entries, s->txn_abort, slot | (uint64_t)TXN_ABORT << COOKIE_UPPER);
-	err = attach_places(l, l->skel->progs.kafka_txn, path, &entries);
-	if (err || s->no_return_probes)
-		return err;
+	if (attach_places(l, l->skel->progs.kafka_txn, path, &entries) || s->no_return_probes)
+		return;
 	add_place(&returns, s->txn_commit, slot);
 	add_place(&returns, s->txn_abort, slot);
-	if (returns.count && !load_allow_returns(l)) {
-		LIBBPF_OPTS(bpf_uprobe_multi_opts, opts, .offsets = returns.offsets,
-			    .cookies = returns.cookies, .cnt = returns.count, .retprobe = true);
-
-		err = load_attach_sites(l, l->skel->progs.kafka_txn_return, path, &opts);
-	}
-	return err;
+	opts.cnt = returns.count;
+	if (returns.count && !load_allow_returns(l))
+		load_attach_sites(l, l->skel->progs.kafka_txn_return, path, &opts);
 }
 
-/* What tells more of messages than that they came and went. */
-static int attach_more(struct load *l, const char *path, const struct load_kafka_sites *s,
-		       uint64_t slot)
+/*
+ * What tells more of messages than that they came and went. Where the kernel refuses one, that
+ * was logged, and the rest is probed all the same.
+ */
+static void attach_more(struct load *l, const char *path, const struct load_kafka_sites *s,
+			uint64_t slot)
 {
-	int err = attach_list(l, l->skel->progs.kafka_ack_one, path, s->ack_calls, slot);
-
-	if (!err)
-		err = attach_one(l, l->skel->progs.kafka_response, path, s->response, slot);
-	if (!err)
-		err = attach_list(l, l->skel->progs.kafka_commit, path, s->commits, slot);
-	if (!err)
-		err = attach_one(l, l->skel->progs.kafka_commit_message, path,
-				 s->commit_messages, slot);
-	if (!err)
-		err = attach_one(l, l->skel->progs.kafka_committed, path, s->committed, slot);
-	if (!err)
-		err = attach_list(l, l->skel->progs.kafka_rebalance, path, s->rebalances, slot);
-	if (!err)
-		err = attach_one(l, l->skel->progs.kafka_refused, path, s->refused,
-				 slot | (uint64_t)s->refused_topic << COOKIE_UPPER |
-				 (uint64_t)s->is_refused_topic_proven << COOKIE_PROVEN |
-				 (uint64_t)s->refused_client_off << COOKIE_CLIENT);
-	return err ? err : attach_txns(l, path, s, slot);
+	attach_list(l, l->skel->progs.kafka_ack_one, path, s->ack_calls, slot);
+	attach_one(l, l->skel->progs.kafka_response, path, s->response, slot);
+	attach_list(l, l->skel->progs.kafka_commit, path, s->commits, slot);
+	attach_one(l, l->skel->progs.kafka_commit_message, path, s->commit_messages, slot);
+	attach_one(l, l->skel->progs.kafka_committed, path, s->committed, slot);
+	attach_list(l, l->skel->progs.kafka_rebalance, path, s->rebalances, slot);
+	attach_one(l, l->skel->progs.kafka_refused, path, s->refused,
+		   slot | (uint64_t)s->refused_topic << COOKIE_UPPER |
+		   (uint64_t)s->is_refused_topic_proven << COOKIE_PROVEN |
+		   (uint64_t)s->refused_client_off << COOKIE_CLIENT);
+	attach_txns(l, path, s, slot);
 }
 
 static int knobs_write(struct load *l, uint32_t slot)
@@ -234,7 +224,7 @@ int load_attach_kafka(struct load *l, const char *path, const struct load_kafka_
 	if (!err)
 		err = attach_polls(l, path, sites, (uint64_t)slot);
 	if (!err)
-		err = attach_more(l, path, sites, (uint64_t)slot);
+		attach_more(l, path, sites, (uint64_t)slot);
 	if (!err && !l->kafka_starts_light)
 		err = go_full(l, (uint32_t)slot);
 	if (err) {
@@ -249,6 +239,21 @@ void load_kafka_start_light(struct load *l)
 	l->kafka_starts_light = true;
 }
 
+static void name_file(int fd, char ret[LOAD_PATH_MAX])
+{
+	char link[32], path[PATH_MAX];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path));
+	if (n <= 0)
+		return;
+	if (n < LOAD_PATH_MAX)
+		memcpy(ret, path, (size_t)n);
+	else
+		memcpy(ret, path + n - (LOAD_PATH_MAX - 1), LOAD_PATH_MAX - 1);
+}
+
 bool load_kafka_next(struct load *l, uint32_t *at, struct load_kafka_file *ret)
 {
 	for (; *at < KAFKA_FILES_MAX; (*at)++) {
@@ -257,6 +262,7 @@ bool load_kafka_next(struct load *l, uint32_t *at, struct load_kafka_file *ret)
 		if (!k->is_used)
 			continue;
 		*ret = (struct load_kafka_file){ .slot = *at, .is_light = !k->send_link };
+		name_file(k->fd, ret->path);
 		bpf_map__lookup_elem(l->skel->maps.kafka_rates, at, sizeof(*at), &ret->produced,
 				     sizeof(ret->produced), 0);
 		(*at)++;

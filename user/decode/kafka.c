@@ -146,7 +146,6 @@ int kafka_feed_poll(struct decode *d, const struct wire_head *rec)
 		.timestamp_ms = -1,
 		.high = NO_OFFSET,
 		.ended = stage_label(&p->ended),
-		.polled_ns = p->ended_ns,
 		.queue = p->queue,
 	};
 	stage_send(d, &m);

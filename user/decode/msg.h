@@ -129,7 +129,7 @@ struct msg_kafka {
 	unsigned int retries;	/* ACK, DELIVERED */
 	uint64_t sent_ns;	/* ACK, DELIVERED: its request was sent; 0: not known */
 	uint64_t enqueued_ns;	/* SEND, DELIVERED; 0: not known */
-	uint64_t polled_ns;	/* CONSUME: entry of the call; POLL: when it ended; 0: unknown */
+	uint64_t polled_ns;	/* CONSUME: entry of the call; 0: not known */
 	uint64_t queue;		/* CONSUME, POLL: handle that the call was for; 0: not known */
 	enum kafka_poll poll;	/* CONSUME */
 	int64_t high;		/* CONSUME: high watermark; -1001: not known */

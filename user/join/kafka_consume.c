@@ -448,7 +448,7 @@ void core_kafka_consume(struct core *c, const struct msg *m)
 	}
 	if (t->open)
 		consumed_place(c, t->open->prev, m);
-	/* Another call of the thread gave this one: at its entry the messages before had ended. */
+	/* Another call gave this one: at its entry the messages before had ended, told or not. */
 	while (t->open && m->kafka.polled_ns > t->open->first_ns)
 		consumed_end(c, t->open, m->kafka.polled_ns);
 	/* The callback has returned from the message before. */
@@ -471,7 +471,7 @@ void core_kafka_poll(struct core *c, const struct msg *m)
 	if (!t && m->kafka.ended.kind == LABEL_OF_KAFKA)
 		t = consuming_find(c, &holder);
 	if (t)
-		consuming_end(c, t, m->kafka.polled_ns ? m->kafka.polled_ns : m->ts_ns);
+		consuming_end(c, t, m->ts_ns);
 }
 
 static bool is_committed(struct consumed *d, const struct msg_commit *mc)
