@@ -3,7 +3,8 @@
  * writes what crosses the ring to a recording. No judgement: the test reads the recording.
  *
  *   watch FILE [--ring BYTES] [--wake BYTES] [--all] [--exec] [--follow]
- *   base | wakes MS | kafka PATH | python PATH OFFSET | remove TGID | get TGID | start TGID | drain | counters
+ *   base | wakes MS | kafka PATH | python PATH OFFSET | remove TGID | get TGID | start TGID
+ *   drain | counters
  *   target TGID [TSS_SLOT TLS CONTEXT_OFF CONTEXT_TYPE]
  * Each line is answered by one: "ok ..." or "error CODE".
  */

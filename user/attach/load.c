@@ -316,8 +316,9 @@ int load_allow_returns(struct load *l)
 	l->canary_err = canary_try(attach_return, l);
 	load_detach_from(l, before);
 	if (l->canary_err)
-		log_error("return probe on a test process of our own: %s, so none is put into "
-			  "Python: its tasks are not told apart", strerror(-l->canary_err));
+		log_error("return probe on a test process of our own: %s, so none is used: "
+			  "Python's tasks and the outcome of transactions are not told",
+			  strerror(-l->canary_err));
 	return l->canary_err;
 }
 
