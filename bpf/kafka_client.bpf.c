@@ -303,6 +303,39 @@ int kafka_committed(struct pt_regs *ctx)
 
 #define QUEUE_FULL (-184)	/* RD_KAFKA_RESP_ERR__QUEUE_FULL */
 #define TOPIC_FULL 0x544b5249	/* "IRKT": a whole topic object, since 1.5 */
+#define TOPIC_OFF_OLD 80	/* kafka_knobs.topic_off before it */
+#define STRING_TEXT 18		/* from an rd_kafkap_str_t to its text: 16 and a length of 2 */
+#define REFUSALS_NS 100000000ULL
+#define REFUSALS_MAX 100	/* told of one thread in that time */
+
+struct refusals {
+	__u64 since_ns;
+	__u32 count, pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, TXNS_MAX);
+	__type(key, __u64);			/* tgid, tid */
+	__type(value, struct refusals);
+} kafka_refusals SEC(".maps");
+
+/* May another one of this thread be told? */
+static bool refusal_is_told(__u64 ts_ns)
+{
+	struct refusals *r, first = { .since_ns = ts_ns, .count = 1 };
+	__u64 key = bpf_get_current_pid_tgid();
+
+	r = bpf_map_lookup_elem(&kafka_refusals, &key);
+	if (!r || ts_ns - r->since_ns >= REFUSALS_NS) {
+		bpf_map_update_elem(&kafka_refusals, &key, &first, BPF_ANY);
+		return true;
+	}
+	if (++r->count <= REFUSALS_MAX)
+		return true;
+	count(FAIL_REFUSED_UNTOLD);
+	return false;
+}
 
 /* A preserved register; all are read, since the verifier wants no address that is chosen. */
 static __u64 preserved(struct pt_regs *ctx, __u32 which)
@@ -333,32 +366,55 @@ static __u64 preserved(struct pt_regs *ctx, __u32 which)
 	return 0;
 }
 
+/* A word of what may be no address at all: failing is an answer. */
+static __u64 try_word(__u64 address)
+{
+	__u64 value = 0;
+
+	return bpf_probe_read_user(&value, sizeof(value), (const void *)address) ? 0 : value;
+}
+
+/* Since 1.5 it begins with a magic word; before, its name is a string object as all are. */
+static bool is_topic(const struct kafka_knobs *k, __u64 object)
+{
+	__u64 string;
+
+	if (!object)
+		return false;
+	if (k->topic_off != TOPIC_OFF_OLD)
+		return (__u32)try_word(object) == TOPIC_FULL;
+	string = try_word(object + k->topic_off);
+	return string && try_word(string + 8) == string + STRING_TEXT;
+}
+
 /*
- * Within the function that makes messages, where the queue is full. What the register holds is
- * believed if it looks like a topic only.
+ * Within the function that makes messages, where the queue is full. A program that asks again and
+ * again is told of so often only: the rest is counted.
  */
 SEC("?uprobe.multi")
 int kafka_refused(struct pt_regs *ctx)
 {
-	__u64 cookie = bpf_get_attach_cookie(ctx), topic, magic = 0;
+	__u64 cookie = bpf_get_attach_cookie(ctx), topic;
 	const struct kafka_knobs *k = kafka_file(cookie);
 	struct wire_kafka_refused *r;
 	__u32 off, flags;
+	__u64 ts_ns;
 	__u8 *tail;
 
 	if (!k || !target_is_traced())
 		return 0;
-	topic = preserved(ctx, cookie >> 32 & 0x7f);
-	if (!(cookie >> 39 & 1) &&
-	    (!topic || bpf_probe_read_user(&magic, sizeof(magic), (const void *)topic) ||
-	     (__u32)magic != TOPIC_FULL))
+	ts_ns = bpf_ktime_get_ns();
+	if (!refusal_is_told(ts_ns))
+		return 0;
+	topic = preserved(ctx, cookie >> 32 & 0xff);
+	if (!is_topic(k, topic))
 		topic = 0;
 	r = ring_reserve(RING_640);
 	if (!r)
 		return 0;
 	tail = (__u8 *)(r + 1);
 	flags = label_resolve(&r->labels, NULL);
-	head_fill(&r->head, WIRE_KAFKA_REFUSED, bpf_ktime_get_ns(), flags);
+	head_fill(&r->head, WIRE_KAFKA_REFUSED, ts_ns, flags);
 	r->err = QUEUE_FULL;
 	r->client = topic && cookie >> 40 ? user_word(topic + (cookie >> 40)) : 0;
 	off = r->topic_captured = append_name(tail, 0, message_topic(topic, k->topic_off));

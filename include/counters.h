@@ -26,7 +26,9 @@
 	  "an acknowledged batch was longer than we walk") \
 	X(FAIL_TARGETS_FULL, "kernel.fail.targets_full", "no room to follow a child process") \
 	X(FAIL_BATCH_LOST, "kernel.fail.batch_lost", \
-	  "messages of acknowledged batches whose record found no room or could not be read")
+	  "messages of acknowledged batches whose record found no room or could not be read") \
+	X(FAIL_REFUSED_UNTOLD, "kernel.fail.refused_untold", \
+	  "produce calls that found the queue full, beyond 100 of a thread in 0.1 s: no span")
 
 #define COUNTERS_AGENT(X) \
 	X(RECORDS_SEEN, "records.seen", "records read from the ring or a recording") \

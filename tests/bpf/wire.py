@@ -87,6 +87,10 @@ def parse_rest(kind, r, f):
     elif kind == "client":
         f["client_address"], f["group_handle"], name, cluster, group, _ = r.take("QQHHHH")
         f["name"], f["cluster"], f["group"] = r.bytes(name), r.bytes(cluster), r.bytes(group)
+    elif kind == "refused":
+        f["thread"], f["task"], f["task_id"] = r.label(), r.label(), r.take("Q")
+        f["client_address"], f["err"], topic, client = r.take("QiHH")
+        f["topic"], f["client"] = r.bytes(topic), r.bytes(client)
     elif kind == "poll":
         f["ended"], f["queue"] = r.label(), r.take("Q")
     elif kind == "fork":

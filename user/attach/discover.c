@@ -130,6 +130,18 @@ static void set_python(struct discover *d, struct known *k, const struct mapped_
 		k->has_python = true;
 }
 
+/* A program may show what it is written in only where its librdkafka is examined. */
+static void set_by_handle(struct discover *d, const struct known *k, const struct mapped_file *mf)
+{
+	struct target_knobs knobs;
+
+	if (!d->opts.load || !runtime_is_threadless(mf->kafka.runtime) ||
+	    load_target_get(d->opts.load, (uint32_t)k->pid, &knobs) || knobs.by_handle)
+		return;
+	knobs.by_handle = 1;
+	load_target_set(d->opts.load, (uint32_t)k->pid, &knobs);
+}
+
 static void hold(struct held *h, struct mapped_file *mf)
 {
 	size_t i;
@@ -155,6 +167,8 @@ static void look_at(void *ctx, const struct mapping *m)
 
 	if (mf && mf->is_attached)
 		hold(&s->k->held, mf);
+	if (mf && mf->is_attached && mf->is_kafka)
+		set_by_handle(s->d, s->k, mf);
 	if (mf && mf->is_python)
 		set_python(s->d, s->k, mf, m);
 }

@@ -295,6 +295,11 @@ int elf_string(struct elf *e, const char *text, uint64_t *ret)
 	return 0;
 }
 
+int elf_fd(const struct elf *e)
+{
+	return e->fd;
+}
+
 int elf_scan(const struct elf *e, enum elf_part part, size_t overlap, elf_scan_fn fn, void *ctx)
 {
 	uint64_t scanned = 0;

@@ -55,7 +55,7 @@ void elf_close(struct elf *e);		/* NULL is fine */
 
 bool elf_is_shared(const struct elf *e);	/* ET_DYN: loaded at any address */
 uint16_t elf_machine(const struct elf *e);	/* EM_X86_64 or EM_AARCH64 */
-bool elf_is_go(const struct elf *e);		/* a program that Go's linker made */
+int  elf_fd(const struct elf *e);		/* as elf_open() was given it; borrowed */
 /* between addresses as linked and file offsets; -ENOENT: in no loaded segment's file part */
 int  elf_address(const struct elf *e, uint64_t offset, uint64_t *ret);
 int  elf_offset(const struct elf *e, uint64_t addr, uint64_t *ret);

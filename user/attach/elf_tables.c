@@ -283,32 +283,6 @@ int elf_function_after(struct elf *e, uint64_t start, struct elf_range *ret)
 	return -ENOENT;
 }
 
-/* Its linker leaves a note of the owner "Go" (build id), or else a section of its own. */
-bool elf_is_go(const struct elf *e)
-{
-	static const char *const names[] = { ".go.buildinfo", ".note.go.buildid", ".gopclntab",
-					     ".data.rel.ro.gopclntab" };
-	char name[32];
-	size_t i, j;
-
-	for (i = 0; i < e->section_count && e->names_section < e->section_count; i++) {
-		uint64_t at = e->sections[e->names_section].sh_offset + e->sections[i].sh_name;
-		size_t len = sizeof(name);
-
-		if (at >= e->size)
-			continue;
-		if (len > e->size - at)
-			len = (size_t)(e->size - at);
-		if (elf_pread(e, at, name, len))
-			continue;
-		name[len - 1] = '\0';
-		for (j = 0; j < sizeof(names) / sizeof(names[0]); j++)
-			if (!strcmp(name, names[j]))
-				return true;
-	}
-	return false;
-}
-
 size_t elf_build_id(const struct elf *e, uint8_t ret[ELF_BUILD_ID_MAX])
 {
 	uint8_t notes[NOTES_MAX];

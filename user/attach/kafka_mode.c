@@ -13,8 +13,12 @@ static void change(struct kafka_mode *m, const struct load_kafka_file *f, bool i
 		   uint64_t rate)
 {
 	int err = load_kafka_set_light(m->load, f->slot, is_light);
+	bool was_stuck = m->files[f->slot].is_stuck;
 
 	m->files[f->slot].quiet = 0;
+	m->files[f->slot].is_stuck = err != 0;
+	if (err && was_stuck)
+		return;
 	if (err)
 		log_warn("%s: %llu messages/s, but its mode cannot be changed: %s; it stays %s",
 			 f->path, (unsigned long long)rate, strerror(-err),

@@ -15,6 +15,7 @@ struct load;
 struct kafka_mode_file {
 	uint64_t produced;	/* at the last look */
 	uint32_t quiet;		/* looks in a row below half of the limit */
+	bool is_stuck;		/* a change failed, and was told */
 };
 
 struct kafka_mode {

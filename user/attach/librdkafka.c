@@ -8,8 +8,12 @@
 
 #include "attach/librdkafka_search.h"
 #include "attach/load.h"
+#include "target/runtime.h"
+
+#define RUSTC "/rustc/"		/* in the paths that panics name */
 
 #ifdef __aarch64__
+#define RUSTC "/rustc/"
 #define OWN_MACHINE EM_AARCH64
 #else
 #define OWN_MACHINE EM_X86_64
@@ -77,6 +81,22 @@ static bool may_be_stripped(struct elf *e)
 	return !elf_string(e, "on_acknowledgement", &addr) && !elf_string(e, "on_send", &addr);
 }
 
+static int find_rustc(void *ctx, const struct elf_chunk *chunk)
+{
+	(void)ctx;
+	return memmem(chunk->bytes, chunk->len, RUSTC, sizeof(RUSTC) - 1) != NULL;
+}
+
+/* A Rust program that lost its comments too still names the sources of the standard library. */
+static const char *find_runtime(struct search *s)
+{
+	const char *runtime = runtime_of(elf_fd(s->e));
+
+	if (*runtime || !s->is_stripped)
+		return runtime;
+	return elf_scan(s->e, ELF_CONSTANTS, sizeof(RUSTC), find_rustc, NULL) > 0 ? "rust" : "";
+}
+
 int librdkafka_find(struct elf *e, struct librdkafka *ret, struct reason *why)
 {
 	struct librdkafka k = { 0 };
@@ -93,7 +113,7 @@ int librdkafka_find(struct elf *e, struct librdkafka *ret, struct reason *why)
 	if (s.is_stripped && !may_be_stripped(e))
 		return -ENOENT;
 	k.is_foreign = elf_machine(e) != OWN_MACHINE;
-	k.is_go = elf_is_go(e);
+	k.runtime = find_runtime(&s);
 	err = librdkafka_find_version(&s);
 	if (err)
 		return err;
@@ -155,7 +175,6 @@ static void fill(struct load_kafka_sites *sites, const struct librdkafka_point *
 	case KAFKA_REFUSED:
 		sites->refused = p->site.offset;
 		sites->refused_topic = p->topic_register;
-		sites->is_refused_topic_proven = p->is_topic_proven;
 		sites->refused_client_off = p->client_off;
 		break;
 	case KAFKA_COMMIT:
@@ -172,7 +191,9 @@ static void fill(struct load_kafka_sites *sites, const struct librdkafka_point *
 
 void librdkafka_sites(const struct librdkafka *k, struct load_kafka_sites *ret)
 {
-	struct load_kafka_sites sites = { .knobs = k->knobs, .no_return_probes = k->is_go };
+	struct load_kafka_sites sites = {
+		.knobs = k->knobs, .no_return_probes = !strcmp(k->runtime, "go"),
+	};
 	size_t i;
 
 	for (i = 0; i < k->count; i++)

@@ -42,14 +42,13 @@ struct librdkafka_point {
 	uint8_t is_left_out;
 	uint8_t poll_kind;	/* enum kafka_poll_kind */
 	uint8_t topic_register;	/* KAFKA_REFUSED: enum kafka_register of its topic */
-	uint8_t is_topic_proven;
 	uint16_t client_off;	/* from the topic to its client; 0: not known */
 };
 
 struct librdkafka {
 	uint32_t version;	/* 0xMMmmrrpp as rd_kafka_version() has it */
 	const char *found_by;	/* static: "symbol", "string" */
-	bool is_go;		/* a Go program: no return probes */
+	const char *runtime;	/* static: of the program that holds it: "go", "rust"; "" */
 	bool is_foreign;	/* built for another machine: told, never attached */
 	struct kafka_knobs knobs;
 	struct librdkafka_point points[LIBRDKAFKA_POINTS_MAX];

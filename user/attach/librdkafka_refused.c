@@ -23,12 +23,11 @@ struct look {
 	uint8_t topic;			/* enum kafka_register */
 	int64_t client_off;
 	bool is_twice, calls_on_send;
-	bool is_proven;			/* the register still holds it at the store */
 };
 
 /*
- * The preserved register that the first argument, the topic, is moved to. Where nobody proves
- * that it is still there at the store, the kernel half looks at the object's first word.
+ * The preserved register that the first argument, the topic, is moved to. Nobody proves that it
+ * is still there at the store: the kernel half looks whether the object is a topic.
  */
 static void see_topic(struct look *l, const struct code_step *s)
 {
@@ -54,9 +53,6 @@ static int see(void *ctx, const struct code_step *s)
 	if (is_error(s)) {
 		l->is_twice |= l->store != 0;
 		l->store = s->addr;
-		l->is_proven = l->topic &&
-			       track_is_arg(&l->track, FIRST_PRESERVED + l->topic - KAFKA_RBX,
-					    0, 0);
 	}
 	if ((s->op == CODE_CALL || s->op == CODE_JUMP) &&
 	    (s->target == l->on_send.addr || (l->on_send.stub && s->target == l->on_send.stub))) {
@@ -88,7 +84,6 @@ static void add(struct search *s, const struct look *l)
 		.role = KAFKA_REFUSED, .name = librdkafka_names[NAME_MESSAGE_NEW],
 		.site = { .addr = l->store, .offset = offset, .kind = SITE_SINGLE_STEP },
 		.topic_register = l->topic,
-		.is_topic_proven = l->is_proven,
 		.client_off = l->client_off > 0 && l->client_off < UINT16_MAX ?
 			      (uint16_t)l->client_off : 0,
 	};

@@ -47,7 +47,6 @@ struct load_kafka_sites {
 	uint64_t txn_begin, txn_commit, txn_abort;
 	uint64_t refused;		/* where produce finds its queue full; no entry */
 	uint8_t refused_topic;		/* enum kafka_register: holds the rd_kafka_topic_t */
-	bool is_refused_topic_proven;	/* else the object's first word tells */
 	uint16_t refused_client_off;	/* from it to the pointer to its client; 0: not known */
 	bool no_return_probes;		/* a Go program */
 	struct kafka_knobs knobs;	/* layout; the mode is load's */

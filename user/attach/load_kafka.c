@@ -15,7 +15,6 @@
 #include "wire.h"
 
 #define COOKIE_UPPER 32		/* bits: kind of a poll, operation of a transaction */
-#define COOKIE_PROVEN 39	/* the register surely holds the topic that refuses */
 #define COOKIE_CLIENT 40	/* where a topic that is refused a message names its client */
 
 struct places {
@@ -115,7 +114,6 @@ static void attach_more(struct load *l, const char *path, const struct load_kafk
 	attach_list(l, l->skel->progs.kafka_rebalance, path, s->rebalances, slot);
 	attach_one(l, l->skel->progs.kafka_refused, path, s->refused,
 		   slot | (uint64_t)s->refused_topic << COOKIE_UPPER |
-		   (uint64_t)s->is_refused_topic_proven << COOKIE_PROVEN |
 		   (uint64_t)s->refused_client_off << COOKIE_CLIENT);
 	attach_txns(l, path, s, slot);
 }
@@ -183,7 +181,7 @@ static int slot_take(struct load *l, const char *path, const struct load_kafka_s
 	static const uint64_t none;
 	struct kafka_slot *k;
 	uint32_t slot;
-	int fd;
+	int fd, err;
 
 	for (slot = 0; slot < KAFKA_FILES_MAX && l->kafka[slot].is_used; slot++)
 		;
@@ -203,7 +201,10 @@ static int slot_take(struct load *l, const char *path, const struct load_kafka_s
 	bpf_map__update_elem(l->skel->maps.kafka_rates, &slot, sizeof(slot), &none, sizeof(none),
 			     BPF_ANY);
 	k->knobs.is_light = 1;		/* until on_send is attached */
-	return knobs_write(l, slot) ? -EINVAL : (int)slot;
+	err = knobs_write(l, slot);
+	if (err)
+		slot_free(k);
+	return err ? err : (int)slot;
 }
 
 int load_attach_kafka(struct load *l, const char *path, const struct load_kafka_sites *sites)
