@@ -250,6 +250,27 @@ TEST(a_batch_has_so_many_links_at_most)
 	scene_done(&s);
 }
 
+/* Whether anybody wrote them is not known yet when there is no room for their links. */
+TEST(links_that_do_not_fit_are_counted_also_before_their_producers_are_known)
+{
+	struct scene s;
+	int i;
+
+	scene_init(&s);
+	for (i = 0; i < 1100; i++)
+		feed(&s, sent(&producer, 0x1000 + i, "t", "a"));
+	for (i = 0; i < 1100; i++)
+		feed(&s, batched(consumed(&consumer, "t", "a", 0, i), 7));
+	feed(&s, polled(&consumer));
+	for (i = 0; i < 1100; i++)
+		feed(&s, acked(&producer, 0x1000 + i, 0, i));
+	scene_flush(&s);
+	check_eq(span_named(&s, "process t")->span.link_count, 1024, "links");
+	check_eq(span_named(&s, "process t")->span.dropped_links, 76, "dropped");
+	check_eq(s.counters.value[LINKS_DROPPED], 76, "counted");
+	scene_done(&s);
+}
+
 TEST(a_batch_of_captured_attributes_has_them_on_its_links)
 {
 	const struct seen *batch;
@@ -445,6 +466,7 @@ RUN_TESTS(cmocka_unit_test(batch_is_one_span_with_a_link_a_message),
 	  cmocka_unit_test(a_batch_of_two_topics_names_them_on_the_links),
 	  cmocka_unit_test(a_thread_works_for_its_batch),
 	  cmocka_unit_test(a_batch_has_so_many_links_at_most),
+	  cmocka_unit_test(links_that_do_not_fit_are_counted_also_before_their_producers_are_known),
 	  cmocka_unit_test(a_batch_of_captured_attributes_has_them_on_its_links),
 	  cmocka_unit_test(trace_mode_link_makes_traces_of_their_own),
 	  cmocka_unit_test(a_callback_ends_when_the_next_message_comes),

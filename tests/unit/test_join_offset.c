@@ -259,20 +259,29 @@ static void tally_next(void *ctx, const struct trace *t)
 	}
 }
 
+/* A join that keeps no spans, only what became of them. */
+static void tally_init(struct tally *y, struct scene *s, struct counters *counters, size_t messages)
+{
+	static const char *const spread[] = { NULL };
+	struct join_opts opts = {
+		.linger_ns = SCENE_LINGER_NS, .spread = spread, .counters = counters,
+	};
+
+	*y = (struct tally){ .producers = calloc(messages, sizeof(uint64_t)) };
+	*s = (struct scene){ .now = SCENE_START_NS };
+	check_eq(join_new(&s->join, &opts, tally_next, y), 0, "new");
+}
+
 /* No key, no header, all of one size: written first, then read by two groups, minutes later. */
 TEST(many_joins_stay_within_memory)
 {
-	static const char *const spread[] = { NULL };
 	struct counters counters = { 0 };
-	struct join_opts opts = {
-		.linger_ns = SCENE_LINGER_NS, .spread = spread, .counters = &counters,
-	};
-	struct tally y = { .producers = calloc(MESSAGES, sizeof(uint64_t)) };
-	struct scene s = { .now = SCENE_START_NS };
 	uint64_t before = mallinfo2().uordblks, used, most = 0;
 	int64_t i, group;
+	struct tally y;
+	struct scene s;
 
-	check_eq(join_new(&s.join, &opts, tally_next, &y), 0, "new");
+	tally_init(&y, &s, &counters, MESSAGES);
 	for (i = 0; i < MESSAGES; i++) {
 		feed(&s, sent(&producer, 1, "t", NULL));
 		feed(&s, acked(&producer, 1, 0, i));
@@ -305,16 +314,12 @@ TEST(many_joins_stay_within_memory)
 /* What does not fit is forgotten, oldest first, and counted. */
 TEST(keys_that_do_not_fit_are_counted)
 {
-	static const char *const spread[] = { NULL };
 	struct counters counters = { 0 };
-	struct join_opts opts = {
-		.linger_ns = SCENE_LINGER_NS, .spread = spread, .counters = &counters,
-	};
-	struct tally y = { .producers = calloc(300000, sizeof(uint64_t)) };
-	struct scene s = { .now = SCENE_START_NS };
+	struct tally y;
+	struct scene s;
 	int64_t i;
 
-	check_eq(join_new(&s.join, &opts, tally_next, &y), 0, "new");
+	tally_init(&y, &s, &counters, 300000);
 	for (i = 0; i < 300000; i++) {
 		feed(&s, sent(&producer, 1, "t", NULL));
 		feed(&s, acked(&producer, 1, 0, i));
@@ -332,6 +337,72 @@ TEST(keys_that_do_not_fit_are_counted)
 	free(y.producers);
 }
 
+#define UNSEEN 300000		/* more than the offsets that are remembered */
+#define GROWTH_MAX (1ULL << 20)	/* bytes, from the first third to the end */
+
+/* What another node wrote: once the readers' spans have gone nothing is left that waits for it. */
+TEST(readers_of_unseen_producers_leave_nothing)
+{
+	struct counters counters = { 0 };
+	uint64_t early = 0, late;
+	struct tally y;
+	struct scene s;
+	int64_t i;
+
+	tally_init(&y, &s, &counters, 2);
+	send_one(&s, &producer, "send", 1);
+	for (i = 0; i <= UNSEEN; i++) {
+		feed(&s, consumed(&consumer, "elsewhere", NULL, 0, i));
+		feed(&s, polled(&consumer));
+		if (i % 1000 == 0)
+			scene_wait(&s, 10 * MS);
+		if (i == UNSEEN / 3)
+			early = mallinfo2().uordblks;
+	}
+	late = mallinfo2().uordblks;
+	read_one(&s, &second, "process", 1);
+	scene_wait(&s, 2 * SCENE_LINGER_NS);
+	check_eq(y.joined, 1, "what was written before them is still known");
+	check_eq(counters.value[JOIN_KEYS_EVICTED], 0, "nothing had to be forgotten");
+	if (late > early + GROWTH_MAX)
+		fail_msg("%llu KiB more", (unsigned long long)(late - early) >> 10);
+	join_free(s.join);
+	free(y.producers);
+}
+
+#define BATCH 1024
+#define BATCHES 980		/* whose links beside the first are more than a million */
+
+TEST(a_full_list_costs_links_and_no_parent)
+{
+	struct counters counters = { 0 };
+	struct tally y;
+	struct scene s;
+	struct msg m;
+	uint64_t polled_ns = 0, before;
+	int64_t i;
+
+	tally_init(&y, &s, &counters, 2);
+	before = mallinfo2().uordblks;
+	for (i = 0; i < BATCH * BATCHES; i++) {
+		if (i % BATCH == 0)
+			polled_ns = s.now;
+		m = consumed(&consumer, "elsewhere", NULL, 0, i);
+		m.kafka.poll = POLL_BATCH;
+		m.kafka.polled_ns = polled_ns;
+		feed(&s, m);
+	}
+	print_message("%llu MiB held\n",
+		      (unsigned long long)(mallinfo2().uordblks - before) >> 20);
+	check_eq(counters.value[LINKS_DROPPED], (BATCH - 1) * BATCHES - 1000000, "links");
+	send_one(&s, &producer, "send", 1);
+	read_one(&s, &second, "process", 1);
+	scene_wait(&s, 2 * SCENE_LINGER_NS);
+	check_eq(y.joined, 1, "parent");
+	join_free(s.join);
+	free(y.producers);
+}
+
 RUN_TESTS(cmocka_unit_test(read_minutes_later), cmocka_unit_test(read_after_many_other_traces),
 	  cmocka_unit_test(read_again_after_a_rebalance),
 	  cmocka_unit_test(clusters_are_told_apart),
@@ -340,4 +411,6 @@ RUN_TESTS(cmocka_unit_test(read_minutes_later), cmocka_unit_test(read_after_many
 	  cmocka_unit_test(a_topic_that_was_made_anew),
 	  cmocka_unit_test(lag_is_what_lies_behind_the_message),
 	  cmocka_unit_test(many_joins_stay_within_memory),
-	  cmocka_unit_test(keys_that_do_not_fit_are_counted))
+	  cmocka_unit_test(keys_that_do_not_fit_are_counted),
+	  cmocka_unit_test(readers_of_unseen_producers_leave_nothing),
+	  cmocka_unit_test(a_full_list_costs_links_and_no_parent))

@@ -63,7 +63,7 @@ void node_drop_evidence(struct assemblies *as, struct node *n)
 	for (i = 0; i < n->link_count; i++)
 		assembly_put(n->links[i]);
 	n->link_count = 0;
-	links_put(as, n->messages);
+	links_leave(as, n->messages, n);
 	n->messages = NULL;
 	node_put(as, n->contradicted);
 	n->contradicted = NULL;

@@ -61,7 +61,7 @@ struct node {
 	unsigned int candidate_count;
 	struct assembly *links[NODE_LINKS_MAX];	/* to the roots of these */
 	unsigned int link_count;
-	struct links *messages;		/* counted; NULL: each one's producer is a candidate */
+	struct links *messages;		/* counted; NULL: it was handed none */
 	struct node *contradicted;	/* parent that another trace's id ruled out */
 	const char *root_reason;	/* static: why no parent was found */
 	struct attempt attempts[NODE_ATTEMPTS_MAX];

@@ -29,7 +29,7 @@ struct assemblies {
 	struct assembly *idle;		/* all nodes ended; oldest sign of life first */
 	struct assembly *done;		/* emitted, remembered; oldest first */
 	size_t done_count, node_count;
-	size_t link_count;		/* of all struct links */
+	size_t link_count;		/* of all struct links, without the first of each */
 };
 
 /* Hands the nodes of @a on as one batch and forgets them. */

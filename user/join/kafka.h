@@ -77,7 +77,6 @@ void offset_acknowledged(struct core *c, struct node *producer, struct client *c
 /* Fills in the last link of @l, which reads @om at @read_ns, now or when it is known. */
 void offset_consumed(struct core *c, struct links *l, struct client *cl,
 		     const struct offset_message *om, uint64_t read_ns);
-bool offset_is_known(struct core *c, const struct offset_message *om);
 /* How many messages a consumer is behind; -1: not known. */
 int64_t offset_lag(struct core *c, const struct client *cl, const struct msg_kafka *k);
 /* @l's one message has a span @n of its own: whoever wrote it is its parent. */

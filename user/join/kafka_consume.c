@@ -31,7 +31,7 @@ struct consumed {			/* what is in processing: a message or a batch */
 	struct node *node;		/* counted */
 	struct client *client;		/* counted; NULL: no memory */
 	struct consuming *thread;
-	struct links *links;		/* counted: one a message */
+	struct links *links;		/* counted: one a message; NULL: it is placed */
 	struct context context;		/* of the first message */
 	struct msg_labels labels;	/* of its record: who called the poll */
 	uint64_t first_ns, last_ns;	/* hand-over of the first and last: what labels name */
@@ -161,14 +161,8 @@ static bool wants_poll_span(const struct core *c, const struct consumed *d)
 	return c->kafka.poll_spans == POLL_SPANS_ALL;
 }
 
-/* It is complete: now it is known whether it is a message or a batch. */
-static void consumed_place(struct core *c, struct consumed *d, const struct msg *m)
+static void place(struct core *c, struct consumed *d, const struct msg *m)
 {
-	if (d->is_placed)
-		return;
-	d->is_placed = true;
-	if (!d->node->span)
-		return;			/* handed on as unfinished meanwhile */
 	if (d->count > 1)
 		place_batch(d);
 	else
@@ -177,6 +171,18 @@ static void consumed_place(struct core *c, struct consumed *d, const struct msg 
 	if (wants_poll_span(c, d))
 		add_poll_span(c, d, m);
 	node_touch(c->as, d->node, d->last_ns);
+}
+
+/* It is complete: now it is known whether it is a message or a batch. */
+static void consumed_place(struct core *c, struct consumed *d, const struct msg *m)
+{
+	if (d->is_placed)
+		return;
+	d->is_placed = true;
+	if (d->node->span)		/* else it was handed on as unfinished meanwhile */
+		place(c, d, m);
+	links_put(c->as, d->links);
+	d->links = NULL;
 }
 
 static void consumed_end(struct core *c, struct consumed *d, uint64_t ts_ns)
@@ -292,7 +298,8 @@ static void note_message(struct core *c, struct consumed *d, const struct msg *m
 	if (note_reach(d, &om))
 		c->given_up++;
 	if (!link) {
-		if (context->has_span_id || offset_is_known(c, &om))
+		/* its producer may be known later, as those of the others */
+		if (context->has_span_id || m->kafka.offset >= 0)
 			links_count_dropped(c->as, d->links);
 		return;
 	}

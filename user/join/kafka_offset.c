@@ -35,8 +35,11 @@ struct writer {
 };
 
 struct waiting {
-	struct waiting *next;
-	struct links *links;		/* counted */
+	struct waiter waiter;		/* of the link */
+	struct waiting *prev, *next;
+	struct core *core;
+	struct offset *offset;
+	struct links *links;		/* they end the wait when they go */
 	size_t index;			/* of its link in them */
 	struct client *client;		/* counted; NULL: not known */
 	int64_t timestamp_ms;
@@ -70,13 +73,27 @@ static void writer_free(struct core *c, struct offset *o, struct writer *w)
 	free(w);
 }
 
-static void waiting_free(struct core *c, struct offset *o, struct waiting *w)
+static void waiting_free(struct waiting *w)
 {
-	LL_DELETE(o->waiting, w);
-	o->waiting_count--;
-	links_put(c->as, w->links);
+	DL_DELETE(w->offset->waiting, w);
+	w->offset->waiting_count--;
+	w->links->list[w->index].waiter = NULL;
 	client_put(w->client);
 	free(w);
+}
+
+/* Its span has gone: a key that nobody wrote and nobody waits for makes room. */
+static void waiting_forget(struct waiter *waiter)
+{
+	struct waiting *w = (struct waiting *)waiter;
+	struct core *c = w->core;
+	struct offset *o = w->offset;
+
+	waiting_free(w);
+	if (o->writers || o->waiting)
+		return;
+	fifo_remove(&c->offsets, &o->entry);
+	free(o);
 }
 
 static void offset_drop(void *ctx, struct fifo_entry *e)
@@ -86,7 +103,7 @@ static void offset_drop(void *ctx, struct fifo_entry *e)
 	while (o->writers)
 		writer_free(ctx, o, o->writers);
 	while (o->waiting)
-		waiting_free(ctx, o, o->waiting);
+		waiting_free(o->waiting);
 	free(o);
 }
 
@@ -114,24 +131,17 @@ struct offset_message offset_message(const struct msg_kafka *k)
 	};
 }
 
-static struct offset *offset_find(struct core *c, const struct offset_message *om, bool is_made)
+static struct offset *offset_get(struct core *c, const struct offset_message *om)
 {
 	struct offset_key key = { om->topic, om->match, om->offset, om->partition };
 	struct offset *o = fifo_find(&c->offsets, &key, sizeof(key));
 
-	if (o || !is_made)
+	if (o)
 		return o;
 	o = calloc(1, sizeof(*o));
 	if (o)
 		fifo_add(&c->offsets, &key, sizeof(key), &o->entry);
 	return o;
-}
-
-bool offset_is_known(struct core *c, const struct offset_message *om)
-{
-	struct offset *o = offset_find(c, om, false);
-
-	return o && o->writers;
 }
 
 /* --- choosing --------------------------------------------------------------------------------- */
@@ -193,8 +203,6 @@ static struct node *choose_writer(struct core *c, const struct offset *o,
 
 static void join_single(struct core *c, struct node *producer, struct node *consumer)
 {
-	if (!consumer->span)
-		return;			/* handed on meanwhile */
 	assembly_merge(c->as, producer, consumer);
 	node_add_candidate(consumer, EVIDENCE_KAFKA_OFFSET, producer);
 }
@@ -208,11 +216,10 @@ static void join_link(struct core *c, struct links *l, size_t index, struct node
 
 void offset_place_single(struct core *c, struct links *l, struct node *n)
 {
-	if (c->kafka.link_only) {
-		n->messages = links_get(l);
+	n->messages = links_get(l);
+	if (c->kafka.link_only)
 		return;
-	}
-	l->single = node_get(n);
+	l->single = n;
 	if (l->list[0].node)
 		join_single(c, l->list[0].node, n);
 }
@@ -256,19 +263,19 @@ static int writer_add(struct core *c, struct offset *o, struct node *producer, s
 void offset_acknowledged(struct core *c, struct node *producer, struct client *cl,
 			 const struct offset_message *om)
 {
-	struct offset *o = offset_find(c, om, true);
+	struct offset *o = offset_get(c, om);
 	struct waiting *w, *tmp;
 	struct node *found;
 
 	high_raise(c, cl, om);
 	if (!o || writer_add(c, o, producer, cl, om->timestamp_ms))
 		return;
-	LL_FOREACH_SAFE(o->waiting, w, tmp) {
+	DL_FOREACH_SAFE(o->waiting, w, tmp) {
 		found = choose_writer(c, o, w);
 		if (!found)
 			continue;
 		join_link(c, w->links, w->index, found);
-		waiting_free(c, o, w);
+		waiting_free(w);
 	}
 }
 
@@ -277,24 +284,27 @@ static void wait_for_writer(struct core *c, struct offset *o, const struct waiti
 	struct waiting *w;
 
 	if (o->waiting_count == WAITING_MAX) {
-		waiting_free(c, o, o->waiting);
+		waiting_free(o->waiting);
 		c->given_up++;
 	}
 	w = malloc(sizeof(*w));
 	if (!w)
 		return;
 	*w = *reader;
-	links_get(w->links);
+	w->waiter.forget = waiting_forget;
+	w->core = c;
+	w->offset = o;
+	w->links->list[w->index].waiter = &w->waiter;
 	if (w->client)
 		client_get(w->client);
-	LL_APPEND(o->waiting, w);
+	DL_APPEND(o->waiting, w);
 	o->waiting_count++;
 }
 
 void offset_consumed(struct core *c, struct links *l, struct client *cl,
 		     const struct offset_message *om, uint64_t read_ns)
 {
-	struct offset *o = offset_find(c, om, true);
+	struct offset *o = offset_get(c, om);
 	struct waiting reader = {
 		.links = l, .index = l->count - 1, .client = cl,
 		.timestamp_ms = om->timestamp_ms, .read_ns = read_ns,

@@ -33,15 +33,24 @@ void links_put(struct assemblies *as, struct links *l)
 	if (!l || --l->refs)
 		return;
 	for (i = 0; i < l->count; i++) {
+		if (l->list[i].waiter)
+			l->list[i].waiter->forget(l->list[i].waiter);
 		node_put(as, l->list[i].node);
 		free(l->list[i].topic);
 		attrs_done(&l->list[i].attrs);
 	}
-	as->link_count -= l->count;
-	node_put(as, l->single);
+	if (l->count)
+		as->link_count -= l->count - 1;
 	if (l->list != &l->one)
 		free(l->list);
 	free(l);
+}
+
+void links_leave(struct assemblies *as, struct links *l, struct node *n)
+{
+	if (l && l->single == n)
+		l->single = NULL;
+	links_put(as, l);
 }
 
 /* Room for one more; a full list's count is a power of two. The first needs no memory. */
@@ -64,9 +73,11 @@ struct link *links_add(struct assemblies *as, struct links *l)
 {
 	struct link *link;
 
-	if (l->count >= SPAN_LINKS_MAX || as->link_count >= JOIN_LINKS_MAX || !links_grow(l))
+	if (l->count >= SPAN_LINKS_MAX || !links_grow(l))
 		return NULL;
-	as->link_count++;
+	if (l->count && as->link_count >= JOIN_LINKS_MAX)
+		return NULL;
+	as->link_count += l->count > 0;
 	link = &l->list[l->count++];
 	memset(link, 0, sizeof(*link));
 	return link;
@@ -119,6 +130,8 @@ void links_emit(struct assemblies *as, struct links *l, struct node *n)
 	struct span_link *made;
 	size_t i;
 
+	if (l->single == n)
+		return;			/* its candidates name the producer */
 	for (i = 0; i < l->count; i++) {
 		if (!producer_ids(as, &l->list[i], &trace_id, &span_id))
 			continue;
