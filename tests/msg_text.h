@@ -128,9 +128,10 @@ static inline size_t msg_text_commit(char *line, size_t n, const struct msg *m)
 {
 	const struct msg_commit *c = &m->commit;
 
-	n += sprintf(line + n, " handle=%llx %s err=%d %u/%u part=%d off=%lld/%d",
+	n += sprintf(line + n, " handle=%llx %s err=%d %u/%u of %u part=%d off=%lld/%d",
 		     (unsigned long long)c->client, c->phase == ASKED ? "asked" : "ended", c->err,
-		     c->index, c->count, c->partition, (long long)c->offset, c->partition_err);
+		     c->index, c->count, c->total, c->partition, (long long)c->offset,
+		     c->partition_err);
 	return msg_text_put(line, n, "topic", c->topic);
 }
 

@@ -381,7 +381,7 @@ static struct msg commit(const struct who *w, enum phase phase, const char *topi
 
 	m.commit = (struct msg_commit){
 		.client = 0xc11e, .phase = phase, .count = topic != NULL, .topic = topic,
-		.partition = partition, .offset = offset,
+		.total = topic != NULL, .partition = partition, .offset = offset,
 	};
 	return m;
 }

@@ -270,7 +270,7 @@ static struct msg commit(enum phase phase, unsigned int index, unsigned int coun
 	struct msg m = message(MSG_KAFKA_COMMIT, &consumer);
 
 	m.commit = (struct msg_commit){
-		.client = 0xc11e, .phase = phase, .index = index, .count = count,
+		.client = 0xc11e, .phase = phase, .index = index, .count = count, .total = count,
 		.topic = count ? "t" : NULL, .partition = partition, .offset = offset,
 	};
 	return m;
@@ -346,6 +346,7 @@ TEST(a_commit_of_several_partitions_has_events)
 	scene_flush(&s);
 	sp = span_named(&s, "commit t");
 	check_eq(int_of(sp, "messaging.kafka.offset"), -1, "of no one partition");
+	check_eq(int_of(sp, "spanstitch.kafka.partitions"), 2, "partitions");
 	check_eq(sp->span.event_count, 2, "events");
 	check_str(sp->span.events[1].name, "commit.partition", "event");
 	check_eq(attrs_get(&sp->span.events[1].attrs, "messaging.kafka.offset")->num, 7, "offset");
@@ -354,6 +355,61 @@ TEST(a_commit_of_several_partitions_has_events)
 	check_str(attrs_get_str(&sp->span.events[0].attrs, "error.type"), NULL, "no error");
 	check_str(str_of(sp, "error.type"), "UNKNOWN_MEMBER_ID", "and of the whole");
 	scene_done(&s);
+}
+
+#define TOLD 16			/* positions of a commit that a record has at most */
+
+static void feed_cut(struct scene *s, enum phase phase, unsigned int total, int32_t first, int step)
+{
+	struct msg m;
+	int i;
+
+	for (i = 0; i < TOLD; i++) {
+		m = commit(phase, i, TOLD, first + i * step, 100);
+		m.commit.total = total;
+		feed(s, m);
+	}
+}
+
+/* The application names its partitions in any order, the result in that of their numbers. */
+TEST(a_commit_of_more_partitions_than_are_told_has_its_result)
+{
+	static const struct cut_case {
+		const char *name;
+		unsigned int asked, ended;
+		size_t spans;
+		bool is_answer;
+	} cases[] = {
+		{ "as many", 20, 20, 1, true }, { "more", 20, 21, 2, false },
+		{ "all that are told", 20, 16, 2, false },
+	}, *c;
+
+	for_each(c, cases) {
+		struct scene s;
+		size_t i;
+
+		scene_init(&s);
+		feed_cut(&s, ASKED, c->asked, 19, -1);
+		feed_cut(&s, ENDED, c->ended, 0, 1);
+		scene_flush(&s);
+		check_eq(s.count, c->spans, c->name);
+		for (i = 0; i < s.count; i++) {
+			bool is_automatic = str_of(&s.seen[i], "spanstitch.parent.reason") &&
+				!strcmp(str_of(&s.seen[i], "spanstitch.parent.reason"),
+					"an automatic commit");
+
+			check(!is_automatic || !c->is_answer, c->name);
+			if (!is_automatic && !c->is_answer)
+				continue;
+			check_eq(int_of(&s.seen[i], "spanstitch.kafka.partitions"), c->ended,
+				 c->name);
+			check_eq(s.seen[i].span.event_count, TOLD, c->name);
+			check_str(str_of(&s.seen[i], "messaging.destination.name"),
+				  c->ended > TOLD ? NULL : "t", "not all topics are told");
+		}
+		check_eq(s.counters.value[SPANS_UNFINISHED], !c->is_answer, c->name);
+		scene_done(&s);
+	}
 }
 
 TEST(a_commit_of_nothing_is_none)
@@ -504,6 +560,7 @@ RUN_TESTS(cmocka_unit_test(an_acknowledgement_gives_its_attributes),
 	  cmocka_unit_test(a_commit_lasts_from_the_call_to_its_result),
 	  cmocka_unit_test(results_find_their_commits),
 	  cmocka_unit_test(a_commit_of_several_partitions_has_events),
+	  cmocka_unit_test(a_commit_of_more_partitions_than_are_told_has_its_result),
 	  cmocka_unit_test(a_commit_of_nothing_is_none),
 	  cmocka_unit_test(a_commit_without_a_result_ends_with_its_process),
 	  cmocka_unit_test(a_rebalance_is_an_event_of_what_is_in_hand_or_comes_next),

@@ -210,11 +210,15 @@ TEST(a_commit_is_a_message_a_partition)
 	add_position(&r, (struct wire_kafka_position){ .offset = -1001, .partition = 2,
 						       .err = 25 }, "payments");
 	check_text(&r, WIRE_KAFKA_COMMIT,
-		   "commit handle=c1 ended err=-185 0/2 part=1 off=43/0 topic=orders\n"
-		   "commit handle=c1 ended err=-185 1/2 part=2 off=-1001/25 topic=payments\n");
+		   "commit handle=c1 ended err=-185 0/2 of 3 part=1 off=43/0 topic=orders\n"
+		   "commit handle=c1 ended err=-185 1/2 of 3 part=2 off=-1001/25 topic=payments\n");
 	check_cuts(&r, WIRE_KAFKA_COMMIT);
+	r = commit(PHASE_ENDED, 20, 0);
+	check_text(&r, WIRE_KAFKA_COMMIT,
+		   "commit handle=c1 ended err=-185 0/0 of 20 part=-1 off=-1/0\n");
 	r = commit(PHASE_ASKED, 0, 0);
-	check_text(&r, WIRE_KAFKA_COMMIT, "commit handle=c1 asked err=-185 0/0 part=-1 off=-1/0\n");
+	check_text(&r, WIRE_KAFKA_COMMIT,
+		   "commit handle=c1 asked err=-185 0/0 of 0 part=-1 off=-1/0\n");
 }
 
 TEST(commits_that_lie_are_rejected)

@@ -57,6 +57,7 @@ static void begin_commit(struct decode *d, struct msg *m, const struct wire_kafk
 		.phase = w->phase == PHASE_ASKED ? ASKED : ENDED,
 		.err = w->err,
 		.count = w->captured,
+		.total = w->count,
 		.partition = -1,
 		.offset = -1,
 	};

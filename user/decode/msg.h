@@ -147,13 +147,14 @@ struct msg_client {
 
 enum phase { ASKED, ENDED };
 
-/* Each commit comes as count messages one after the other, first to last; none: one, no topic. */
+/* Each commit comes as count messages one after the other, first to last; 0: one, no topic. */
 struct msg_commit {
 	uint64_t client;
 	enum phase phase;
 	int err;		/* ENDED: of the whole commit */
 	unsigned int index, count;
-	const char *topic;	/* NULL: asked for what is stored */
+	unsigned int total;	/* partitions in all, told or not; ASKED: 0 = what is stored */
+	const char *topic;	/* NULL: not known */
 	int32_t partition;
 	int64_t offset;		/* next one to be read; negative: none */
 	int partition_err;

@@ -12,12 +12,14 @@
 #include "join/kafka.h"
 
 #define COMMITS_MAX 64		/* of one client, without a result yet */
+#define ERR_NO_OFFSET (-168)	/* rd_kafka_resp_err_t: there was nothing to commit */
 
 struct commit {
 	struct commit *prev, *next;
 	struct node *node;		/* counted */
-	XXH64_hash_t positions;		/* sum of the hashes of what is committed */
-	unsigned int count;		/* positions; 0: what is stored */
+	XXH64_hash_t positions;		/* sum of the hashes of what was told of it */
+	unsigned int count;		/* positions that were told */
+	unsigned int total;		/* in all; 0: what is stored */
 	bool is_complete;		/* all its messages have come */
 };
 
@@ -31,8 +33,8 @@ struct position {
 /* The result that is coming in, message by message. */
 struct commit_result {
 	struct position *list;
-	unsigned int count;
-	XXH64_hash_t positions;		/* as struct commit's */
+	XXH64_hash_t positions;		/* this and the next as struct commit's */
+	unsigned int count, total;
 };
 
 static XXH64_hash_t hash_position(const struct msg_commit *mc)
@@ -110,6 +112,7 @@ static void ask(struct core *c, struct client *cl, const struct msg *m)
 		k = commit_new(c, cl, m);
 	if (!k || k->is_complete)
 		return;
+	k->total = m->commit.total;
 	if (m->commit.count) {
 		k->positions += hash_position(&m->commit);
 		k->count++;
@@ -142,11 +145,13 @@ static void result_add(struct commit_result *r, const struct msg_commit *mc)
 	};
 }
 
-/* NULL: several, or none is known */
+/* NULL: several, or not all are known */
 static const char *only_topic(const struct commit_result *r)
 {
 	unsigned int i;
 
+	if (r->count < r->total)
+		return NULL;
 	for (i = 0; i < r->count; i++)
 		if (!r->list[i].topic || strcmp(r->list[i].topic, r->list[0].topic))
 			return NULL;
@@ -184,10 +189,12 @@ static void end_commit(struct core *c, struct node *n, const struct client *cl,
 	for (i = 0; i < r->count; i++) {
 		if (!err)
 			err = r->list[i].err;
-		if (r->count > 1)
+		if (r->total > 1)
 			add_event(s, &r->list[i]);
 	}
-	if (r->count == 1) {
+	if (r->total > 1)
+		attrs_set_int(&s->attrs, "spanstitch.kafka.partitions", r->total);
+	if (r->total == 1 && r->count) {
 		kafka_set_partition(&s->attrs, r->list[0].partition);
 		kafka_set_offset(&s->attrs, r->list[0].offset);
 	}
@@ -195,27 +202,40 @@ static void end_commit(struct core *c, struct node *n, const struct client *cl,
 		kafka_set_failure(s, err);
 }
 
+/* Of as many; which, is told of both in part at most: a result is in another order. */
+static bool may_be(const struct commit *k, const struct commit_result *r)
+{
+	return k->total == r->total && (k->count < k->total || r->count < r->total);
+}
+
 /*
- * The first that asked for just these positions; else the first that asked for what is stored;
- * a result without any is of the first.
+ * The first that asked for just these positions, as far as they are told; else the first that
+ * may have; else the first that asked for what is stored. A result without any is of the first.
  */
 static struct commit *find_asked(const struct client *cl, const struct commit_result *r)
 {
 	struct commit *k;
 
 	DL_FOREACH(cl->commits, k)
-		if (!r->count || (k->count == r->count && k->positions == r->positions))
+		if (!r->total || (k->total == r->total && k->count == r->count &&
+				  k->positions == r->positions))
 			return k;
 	DL_FOREACH(cl->commits, k)
-		if (!k->count)
+		if (may_be(k, r))
+			return k;
+	DL_FOREACH(cl->commits, k)
+		if (!k->total)
 			return k;
 	return NULL;
 }
 
-static bool has_offset(const struct commit_result *r)
+/* librdkafka also tells when there was nothing to commit. */
+static bool is_of_something(const struct commit_result *r, int err)
 {
 	unsigned int i;
 
+	if (r->count < r->total)
+		return err != ERR_NO_OFFSET;
 	for (i = 0; i < r->count; i++)
 		if (r->list[i].offset >= 0)
 			return true;
@@ -232,8 +252,8 @@ static void settle(struct core *c, struct client *cl, const struct msg *m)
 		commit_free(c, cl, k);
 		return;
 	}
-	if (!has_offset(c->commit_result))
-		return;		/* there was nothing to commit */
+	if (!is_of_something(c->commit_result, m->commit.err))
+		return;
 	n = commit_node(c, m);
 	if (!n)
 		return;
@@ -254,6 +274,7 @@ void core_kafka_commit(struct core *c, const struct msg *m)
 	}
 	if (!m->commit.index)
 		result_clear(c->commit_result);
+	c->commit_result->total = m->commit.total;
 	if (m->commit.count)
 		result_add(c->commit_result, &m->commit);
 	if (m->commit.index + 1 >= m->commit.count)
