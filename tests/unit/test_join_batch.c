@@ -105,11 +105,14 @@ TEST(poll_spans_are_as_configured)
 {
 	static const struct poll_case {
 		enum poll_spans config;
+		enum kafka_poll poll;
 		int messages;
 		size_t want;
 	} cases[] = {
-		{ POLL_SPANS_BATCH, 1, 0 }, { POLL_SPANS_BATCH, 2, 1 }, { POLL_SPANS_ALL, 1, 1 },
-		{ POLL_SPANS_ALL, 2, 1 }, { POLL_SPANS_NONE, 2, 0 },
+		{ POLL_SPANS_BATCH, POLL_BATCH, 1, 0 }, { POLL_SPANS_BATCH, POLL_BATCH, 2, 1 },
+		{ POLL_SPANS_ALL, POLL_BATCH, 1, 1 }, { POLL_SPANS_ALL, POLL_BATCH, 2, 1 },
+		{ POLL_SPANS_NONE, POLL_BATCH, 2, 0 }, { POLL_SPANS_ALL, POLL_ONE, 1, 1 },
+		{ POLL_SPANS_ALL, POLL_CALLBACK, 3, 0 },
 	}, *c;
 
 	for_each(c, cases) {
@@ -119,11 +122,12 @@ TEST(poll_spans_are_as_configured)
 
 		scene_init_with(&s, 7, opts);
 		for (i = 0; i < c->messages; i++)
-			feed(&s, batched(consumed(&consumer, "t", "k", 0, i), 7));
+			feed(&s, of_call(consumed(&consumer, "t", "k", 0, i), c->poll, 7));
 		feed(&s, polled(&consumer));
 		scene_flush(&s);
 		check_eq(scene_count(&s, "messaging.operation.name", "poll"), c->want, "polls");
-		check_eq(s.count, 1 + c->want, "and the process span");
+		check_eq(scene_count(&s, "messaging.operation.name", "process"),
+			 c->poll == POLL_CALLBACK ? c->messages : 1, "and what they are for");
 		scene_done(&s);
 	}
 }

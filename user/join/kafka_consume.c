@@ -38,6 +38,7 @@ struct consumed {			/* what is in processing: a message or a batch */
 	uint64_t polled_ns, queue;
 	uint64_t committed_ns;		/* all of it is committed since; 0: not */
 	unsigned int count;
+	enum kafka_poll poll;
 	bool is_placed;			/* complete, and its parent or links are settled */
 	struct reach *reach, one;
 	unsigned int reach_count;
@@ -156,6 +157,9 @@ static void place_batch(struct consumed *d)
 
 static bool wants_poll_span(const struct core *c, const struct consumed *d)
 {
+	/* a call with a callback lasts as long as the work that it hands over */
+	if (d->poll == POLL_CALLBACK)
+		return false;
 	if (c->kafka.poll_spans == POLL_SPANS_BATCH)
 		return d->count > 1;
 	return c->kafka.poll_spans == POLL_SPANS_ALL;
@@ -358,6 +362,7 @@ static int consumed_init(struct core *c, struct consumed *d, const struct msg *m
 	d->first_ns = d->last_ns = m->ts_ns;
 	d->polled_ns = m->kafka.polled_ns;
 	d->queue = m->kafka.queue;
+	d->poll = m->kafka.poll;
 	d->labels = m->labels;
 	d->context = m->kafka.context;
 	if (d->context.tracestate)
