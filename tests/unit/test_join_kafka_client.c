@@ -436,46 +436,7 @@ TEST(a_commit_without_a_result_ends_with_its_process)
 	scene_done(&s);
 }
 
-/* --- rebalances, transactions ----------------------------------------------------------------- */
-
-static struct msg rebalance(uint64_t group_handle, bool is_assign, unsigned int partitions)
-{
-	struct msg m = message(MSG_KAFKA_REBALANCE, &consumer);
-
-	m.rebalance = (struct msg_rebalance){ group_handle, is_assign, partitions };
-	return m;
-}
-
-TEST(a_rebalance_is_an_event_of_what_is_in_hand_or_comes_next)
-{
-	const struct seen *first, *second;
-	struct scene s;
-	uint64_t at;
-
-	scene_init(&s);
-	at = feed(&s, rebalance(0x6e0, true, 4));
-	feed(&s, rebalance(0x111, true, 9));	/* of another client */
-	feed(&s, client(&consumer, NULL, "g"));
-	feed(&s, tagged(consumed(&consumer, "t", "a", 0, 5), "first"));
-	feed(&s, rebalance(0x6e0, false, 3));
-	feed(&s, polled(&consumer));
-	feed(&s, tagged(consumed(&consumer, "t", "b", 0, 6), "second"));
-	feed(&s, polled(&consumer));
-	scene_flush(&s);
-	first = span_of(&s, "first");
-	second = span_of(&s, "second");
-	check_eq(first->span.event_count, 2, "before it, and during it");
-	check_eq(second->span.event_count, 0, "each once");
-	check_str(first->span.events[0].name, "rebalance", "name");
-	check_eq(first->span.events[0].ts_ns, at + SCENE_WALL_NS, "time");
-	check_str(attrs_get_str(&first->span.events[0].attrs, "spanstitch.kafka.rebalance"),
-		  "assign", "first");
-	check_str(attrs_get_str(&first->span.events[1].attrs, "spanstitch.kafka.rebalance"),
-		  "revoke", "second");
-	check_eq(attrs_get(&first->span.events[1].attrs, "spanstitch.kafka.partitions")->num, 3,
-		 "partitions");
-	scene_done(&s);
-}
+/* --- transactions ----------------------------------------------------------------------------- */
 
 static struct msg txn(enum txn_op op, enum phase phase, int err)
 {
@@ -563,6 +524,5 @@ RUN_TESTS(cmocka_unit_test(an_acknowledgement_gives_its_attributes),
 	  cmocka_unit_test(a_commit_of_more_partitions_than_are_told_has_its_result),
 	  cmocka_unit_test(a_commit_of_nothing_is_none),
 	  cmocka_unit_test(a_commit_without_a_result_ends_with_its_process),
-	  cmocka_unit_test(a_rebalance_is_an_event_of_what_is_in_hand_or_comes_next),
 	  cmocka_unit_test(the_outcome_of_a_transaction_is_an_event_of_its_messages),
 	  cmocka_unit_test(a_transaction_of_a_reused_handle))

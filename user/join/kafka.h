@@ -92,6 +92,8 @@ void commits_free(struct core *c, struct client *cl);	/* whose results nobody wi
 
 /* kafka_rebalance.c */
 void rebalance_settle(struct core *c, const struct client *cl, struct node *n);
+/* @cl is gone: its group object may be another client's by now. */
+void rebalance_leave(struct core *c, struct client *cl);
 void rebalance_exit(struct core *c, uint32_t tgid);
 
 /* kafka_produce.c */

@@ -35,6 +35,7 @@ static void client_drop(void *ctx, struct fifo_entry *e)
 
 	commits_free(c, cl);
 	txn_free(c, cl);
+	rebalance_leave(c, cl);
 	client_put(cl);
 }
 
@@ -133,14 +134,26 @@ static void learn(char **to, const char *value)
 	*to = copy;
 }
 
+/* Whoever had it before is gone, and this one's object lies where that one's did. */
+static void take_group(struct core *c, struct client *cl, uint64_t group_handle)
+{
+	struct client *other;
+
+	if (!group_handle || cl->group_handle == group_handle)
+		return;
+	other = client_by_group(c, cl->tgid, group_handle);
+	if (other)
+		rebalance_leave(c, other);
+	cl->group_handle = group_handle;
+}
+
 void core_kafka_client(struct core *c, const struct msg *m)
 {
 	struct client *cl = client_find(c, m->tgid, m->client.client, m->client.client_id);
 
 	if (!cl)
 		return;
-	if (m->client.group_handle)
-		cl->group_handle = m->client.group_handle;
+	take_group(c, cl, m->client.group_handle);
 	learn(&cl->cluster, m->client.cluster_id);
 	learn(&cl->group, m->client.group);
 	if (cl->cluster)

@@ -3,10 +3,8 @@
  * it has in hand, else on that of what it is handed next.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include <utlist.h>
-#include <xxhash.h>
 
 #include "join/kafka.h"
 
@@ -16,7 +14,6 @@ struct rebalance {
 	struct rebalance *prev, *next;
 	uint32_t tgid;
 	uint64_t ts_ns;
-	uint64_t client;	/* hash of its name, if it was known then; 0: the next one's */
 	struct msg_rebalance what;
 };
 
@@ -39,12 +36,6 @@ static void add_event(struct core *c, struct span *s, uint64_t ts_ns,
 	attrs_set_int(&e->attrs, "spanstitch.kafka.partitions", what->partitions);
 }
 
-/* Another client may come to lie where this one did. */
-static uint64_t name_of(const struct client *cl)
-{
-	return cl && cl->name ? XXH3_64bits(cl->name, strlen(cl->name)) | 1 : 0;
-}
-
 void core_kafka_rebalance(struct core *c, const struct msg *m)
 {
 	struct client *cl = client_by_group(c, m->tgid, m->rebalance.group_handle);
@@ -63,7 +54,6 @@ void core_kafka_rebalance(struct core *c, const struct msg *m)
 		return;
 	r->tgid = m->tgid;
 	r->ts_ns = m->ts_ns;
-	r->client = name_of(cl);
 	r->what = m->rebalance;
 	if (c->rebalance_count == REBALANCES_MAX) {
 		c->given_up++;
@@ -79,26 +69,25 @@ static bool is_of(const struct rebalance *r, const struct client *cl)
 }
 
 /*
- * What came under the name of an earlier client at this place is this one's from its last
- * revocation on: that was the end of the earlier one.
+ * No loss: who is gone is handed nothing any more that could tell. What came after its last
+ * revocation is the next one's, whose facts come later.
  */
-static void drop_earlier(struct core *c, const struct client *cl)
+void rebalance_leave(struct core *c, struct client *cl)
 {
 	struct rebalance *r, *tmp, *last = NULL;
 
 	DL_FOREACH(c->rebalances, r)
-		if (is_of(r, cl) && r->client && r->client != name_of(cl) && !r->what.is_assign)
+		if (is_of(r, cl) && !r->what.is_assign)
 			last = r;
-	if (!last)
-		return;
 	DL_FOREACH_SAFE(c->rebalances, r, tmp) {
 		bool is_last = r == last;
 
-		if (is_of(r, cl) && r->client && r->client != name_of(cl))
+		if (last && is_of(r, cl))
 			rebalance_free(c, r);
 		if (is_last)
-			return;
+			break;
 	}
+	cl->group_handle = 0;
 }
 
 void rebalance_settle(struct core *c, const struct client *cl, struct node *n)
@@ -107,7 +96,6 @@ void rebalance_settle(struct core *c, const struct client *cl, struct node *n)
 
 	if (!cl || !cl->group_handle)
 		return;
-	drop_earlier(c, cl);
 	DL_FOREACH_SAFE(c->rebalances, r, tmp) {
 		if (!is_of(r, cl))
 			continue;
