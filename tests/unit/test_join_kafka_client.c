@@ -247,6 +247,26 @@ TEST(facts_that_come_late_are_said_at_the_end)
 	scene_done(&s);
 }
 
+TEST(a_client_id_is_its_name_without_the_instance)
+{
+	static const struct name_case { const char *name, *want; } cases[] = {
+		{ "rdkafka#consumer-1", "rdkafka" }, { "svc#blue#consumer-12", "svc#blue" },
+		{ "#producer-1", "" }, { "plain", "plain" },
+	}, *c;
+
+	for_each(c, cases) {
+		struct msg m = tagged(consumed(&consumer, "t", "k", 0, 5), "process");
+		struct scene s;
+
+		scene_init(&s);
+		m.kafka.client_id = c->name;
+		feed(&s, m);
+		scene_flush(&s);
+		check_str(str_of(span_of(&s, "process"), "messaging.client.id"), c->want, c->name);
+		scene_done(&s);
+	}
+}
+
 TEST(a_handle_with_another_name_is_another_client)
 {
 	struct msg m = tagged(consumed(&consumer, "t", "k", 0, 5), "process");
@@ -517,6 +537,7 @@ RUN_TESTS(cmocka_unit_test(an_acknowledgement_gives_its_attributes),
 	  cmocka_unit_test(a_number_that_is_no_offset_is_not_told_nor_joined),
 	  cmocka_unit_test(a_refusal_is_the_shortest_span),
 	  cmocka_unit_test(facts_that_come_late_are_said_at_the_end),
+	  cmocka_unit_test(a_client_id_is_its_name_without_the_instance),
 	  cmocka_unit_test(a_handle_with_another_name_is_another_client),
 	  cmocka_unit_test(a_commit_lasts_from_the_call_to_its_result),
 	  cmocka_unit_test(results_find_their_commits),

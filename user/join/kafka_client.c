@@ -166,8 +166,8 @@ void client_describe(const struct client *cl, struct span *s)
 
 	if (!cl)
 		return;
-	/* librdkafka names a handle "<client.id>#producer-1" */
-	hash = cl->name ? strchr(cl->name, '#') : NULL;
+	/* librdkafka names a handle "<client.id>#producer-1"; the first part is anything */
+	hash = cl->name ? strrchr(cl->name, '#') : NULL;
 	if (cl->name)
 		attrs_set_strn(&s->attrs, "messaging.client.id", cl->name,
 			       hash ? (size_t)(hash - cl->name) : strlen(cl->name));
