@@ -430,6 +430,48 @@ TEST(a_commit_ends_the_processing_that_it_covers)
 	}
 }
 
+/* An automatic commit, or one of what is stored: how far it reaches is told by its result only. */
+TEST(in_go_the_result_of_a_commit_ends_what_it_covers)
+{
+	static const struct result_case {
+		const char *name, *runtime;
+		bool is_asked;
+		int64_t offset;
+		int err, partition_err;
+		uint64_t want_ms;
+	} cases[] = {
+		{ "automatic",           "go",     false, 6, 0,  0,  2 },
+		{ "of what is stored",   "nodejs", true,  6, 0,  0,  2 },
+		{ "not yet",             "go",     false, 5, 0,  0,  4 },
+		{ "failed",              "go",     true,  6, 25, 0,  4 },
+		{ "failed there",        "go",     true,  6, 0,  25, 4 },
+		{ "of a thread",         "python", false, 6, 0,  0,  4 },
+	}, *c;
+
+	for_each(c, cases) {
+		struct scene s;
+		struct msg m;
+
+		scene_init(&s);
+		runs(&s, &consumer, c->runtime);
+		feed(&s, tagged(of_queue(consumed(&consumer, "t", "a", 0, 5), QUEUE), "a"));
+		if (c->is_asked)
+			feed(&s, commit(&consumer, ASKED, NULL, -1, -1));
+		else
+			s.now += MS;
+		m = commit(&thread, ENDED, "t", 0, c->offset);
+		m.commit.err = c->err;
+		m.commit.partition_err = c->partition_err;
+		feed(&s, m);
+		s.now += MS;
+		feed(&s, of_queue(polled(&consumer), QUEUE));
+		scene_flush(&s);
+		check_eq(span_of(&s, "a")->span.end_ns - span_of(&s, "a")->span.start_ns,
+			 c->want_ms * MS, c->name);
+		scene_done(&s);
+	}
+}
+
 TEST(an_exit_ends_a_batch)
 {
 	struct scene s;
@@ -476,5 +518,6 @@ RUN_TESTS(cmocka_unit_test(batch_is_one_span_with_a_link_a_message),
 	  cmocka_unit_test(a_callback_ends_when_the_next_message_comes),
 	  cmocka_unit_test(in_go_the_handle_stands_for_the_thread),
 	  cmocka_unit_test(a_commit_ends_the_processing_that_it_covers),
+	  cmocka_unit_test(in_go_the_result_of_a_commit_ends_what_it_covers),
 	  cmocka_unit_test(an_exit_ends_a_batch),
 	  cmocka_unit_test(what_is_open_at_the_end_of_the_run_is_placed))

@@ -101,7 +101,7 @@ void produce_exit(struct core *c, const struct msg *m);
 
 /* kafka_consume.c */
 void consume_exit(struct core *c, const struct msg *m);
-/* A commit is asked for: what it covers is processed. */
+/* A commit is asked for, or has been made: what it covers is processed. */
 void consume_committed(struct core *c, struct client *cl, const struct msg *m);
 struct node *consume_open_node(const struct client *cl);	/* newest; NULL: none */
 

@@ -275,8 +275,10 @@ void core_kafka_commit(struct core *c, const struct msg *m)
 	if (!m->commit.index)
 		result_clear(c->commit_result);
 	c->commit_result->total = m->commit.total;
-	if (m->commit.count)
+	if (m->commit.count) {
 		result_add(c->commit_result, &m->commit);
+		consume_committed(c, cl, m);
+	}
 	if (m->commit.index + 1 >= m->commit.count)
 		settle(c, cl, m);
 }

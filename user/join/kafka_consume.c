@@ -501,13 +501,18 @@ static bool is_committed(struct consumed *d, const struct msg_commit *mc)
 	return !left;
 }
 
-/* Where a thread carries work, it may go on after the commit: its next poll decides. */
+/*
+ * Where a thread carries work, it may go on after the commit: its next poll decides. Elsewhere
+ * also what nobody asked for, or without saying how far, ends what its result says.
+ */
 void consume_committed(struct core *c, struct client *cl, const struct msg *m)
 {
 	bool is_end = core_process_is_threadless(c, m->tgid);
 	struct consumed *d, *tmp;
 
 	if (!m->commit.topic || m->commit.offset < 0)
+		return;
+	if (m->commit.phase == ENDED && (!is_end || m->commit.err || m->commit.partition_err))
 		return;
 	DL_FOREACH_SAFE2(cl->open, d, tmp, client_next) {
 		if (!is_committed(d, &m->commit))
