@@ -1,6 +1,8 @@
 /* join of Kafka messages: offsets, groups, ambiguity, batches, what was lost. */
 #include "scene.h"
 
+#include <time.h>
+
 static const struct who producer = { 100, 100, 1 }, other = { 101, 101, 1 };
 static const struct who consumer = { 200, 200, 2 }, second = { 201, 201, 2 };
 
@@ -248,6 +250,33 @@ TEST(kafka_exit_ends_what_was_in_hand)
 	scene_done(&s);
 }
 
+#define OUTSTANDING 100000	/* messages without an acknowledgement */
+#define EXITS 5000
+#define EXITS_MS_MAX 500	/* a look at each of the messages takes some 0.9 ms an exit */
+
+/* Processes that never used Kafka come and go by the thousand where a shell script runs. */
+TEST(an_exit_without_kafka_looks_at_no_message)
+{
+	struct who shell = { 10000, 10000, 3 };
+	struct scene s;
+	clock_t before;
+	int i;
+
+	scene_init(&s);
+	for (i = 0; i < OUTSTANDING; i++)
+		feed(&s, sent(&producer, 0x1000 + i, "t", "k"));
+	before = clock();
+	for (i = 0; i < EXITS; i++) {
+		shell.tgid = shell.tid = 10000 + i;
+		feed(&s, message(MSG_PROC_EXIT, &shell));
+	}
+	check((clock() - before) * 1000 / CLOCKS_PER_SEC < EXITS_MS_MAX, "time of the exits");
+	feed(&s, message(MSG_PROC_EXIT, &producer));
+	scene_wait(&s, 2 * SCENE_LINGER_NS);
+	check_eq(scene_count(&s, "error.type", "process_exit"), OUTSTANDING, "its own ends them");
+	scene_done(&s);
+}
+
 RUN_TESTS(cmocka_unit_test(kafka_offset_is_the_parent_and_a_link),
 	  cmocka_unit_test(kafka_read_before_its_ack),
 	  cmocka_unit_test(kafka_two_groups_have_one_producer),
@@ -260,4 +289,5 @@ RUN_TESTS(cmocka_unit_test(kafka_offset_is_the_parent_and_a_link),
 	  cmocka_unit_test(kafka_batch_has_no_thread_label),
 	  cmocka_unit_test(kafka_label_of_the_message_before_is_stale),
 	  cmocka_unit_test(kafka_two_of_one_moment_have_two_ids),
-	  cmocka_unit_test(kafka_exit_ends_what_was_in_hand))
+	  cmocka_unit_test(kafka_exit_ends_what_was_in_hand),
+	  cmocka_unit_test(an_exit_without_kafka_looks_at_no_message))

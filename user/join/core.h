@@ -34,6 +34,7 @@ struct core {
 	struct fifo sequences;		/* HTTP requests that wait for their other end */
 
 	struct join_kafka_opts kafka;
+	struct fifo kafka_processes;	/* that may have something open, by tgid */
 	struct fifo clients;		/* handles of librdkafka, by (tgid, address) */
 	struct producing *producing;	/* messages sent and not acknowledged */
 	struct consuming *consuming;	/* threads with messages in processing */

@@ -76,7 +76,8 @@ static void count_evictions(struct core *c)
 {
 	c->counters->value[JOIN_KEYS_EVICTED] =
 		c->sequences.evicted + c->offsets.evicted + c->highs.evicted +
-		c->clients.evicted + c->pods.evicted + identity_evicted(c->identity) + c->given_up;
+		c->clients.evicted + c->kafka_processes.evicted + c->pods.evicted +
+		identity_evicted(c->identity) + c->given_up;
 }
 
 void join_tick(struct join *j, uint64_t now_ns)

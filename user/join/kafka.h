@@ -49,6 +49,9 @@ void produce_done(struct core *c);
 void consume_flush(struct core *c);
 void consume_done(struct core *c);
 
+/* kafka.c; once for each process, before anything of it is kept */
+void kafka_note_process(struct core *c, uint32_t tgid);
+
 /* kafka_client.c; counted by whoever keeps it. @name NULL: whoever has the handle now. */
 struct client *client_find(struct core *c, uint32_t tgid, uint64_t handle, const char *name);
 struct client *client_by_group(struct core *c, uint32_t tgid, uint64_t group_handle);

@@ -48,6 +48,7 @@ static struct client *client_new(struct core *c, const struct client_key *key, c
 {
 	struct client *cl = calloc(1, sizeof(*cl));
 
+	kafka_note_process(c, (uint32_t)key->tgid);
 	if (!cl)
 		return NULL;
 	cl->refs = 1;

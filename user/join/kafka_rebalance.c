@@ -59,6 +59,7 @@ void core_kafka_rebalance(struct core *c, const struct msg *m)
 		c->given_up++;
 		rebalance_free(c, c->rebalances);
 	}
+	kafka_note_process(c, m->tgid);
 	DL_APPEND(c->rebalances, r);
 	c->rebalance_count++;
 }
