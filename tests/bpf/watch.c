@@ -5,7 +5,8 @@
  *   watch FILE [--ring BYTES] [--wake BYTES] [--all] [--exec] [--follow]
  *   base | wakes MS | kafka PATH | python PATH OFFSET | remove TGID | get TGID | start TGID
  *   drain | counters
- *   target TGID [TSS_SLOT TLS CONTEXT_OFF CONTEXT_TYPE]
+ *   target TGID [TSS_SLOT TLS CONTEXT_OFF CONTEXT_TYPE] | traced TGID [handle] | light 0|1
+ *   traced: from this moment on, as the agent sets it; handle: its threads mean nothing
  * Each line is answered by one: "ok ..." or "error CODE".
  */
 #include <errno.h>
@@ -64,6 +65,14 @@ static int say(int err)
 	return err;
 }
 
+static double now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
 static int target(struct watch *w, const char *args)
 {
 	struct target_knobs k = { 0 };
@@ -74,6 +83,26 @@ static int target(struct watch *w, const char *args)
 		   (long long *)&k.py_context_type) < 1)
 		return say(-EINVAL);
 	return say(load_target_set(w->load, tgid, &k));
+}
+
+static int traced(struct watch *w, const char *args)
+{
+	struct target_knobs k = { .since_us = (uint64_t)(now_ms() * 1e3) };
+
+	k.by_handle = strstr(args, "handle") != NULL;
+	return say(load_target_set(w->load, (uint32_t)atoi(args), &k));
+}
+
+/* Every probed librdkafka. */
+static int light(struct watch *w, bool is_light)
+{
+	struct load_kafka_file f;
+	uint32_t at = 0;
+	int err = 0;
+
+	while (!err && load_kafka_next(w->load, &at, &f))
+		err = load_kafka_set_light(w->load, f.slot, is_light);
+	return say(err);
 }
 
 static int get(struct watch *w, const char *args)
@@ -145,14 +174,6 @@ static int drain(struct watch *w)
 	return say((int)w->written);
 }
 
-static double now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
 /* How often the ring wakes who waits for it, while nothing is read. */
 static int wakes(struct watch *w, double ms)
 {
@@ -189,6 +210,10 @@ static int obey(struct watch *w, const char *word, const char *args)
 		return say(load_attach_base(w->load));
 	if (!strcmp(word, "target"))
 		return target(w, args);
+	if (!strcmp(word, "traced"))
+		return traced(w, args);
+	if (!strcmp(word, "light"))
+		return light(w, atoi(args) != 0);
 	if (!strcmp(word, "get"))
 		return get(w, args);
 	if (!strcmp(word, "start"))

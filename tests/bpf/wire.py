@@ -77,6 +77,16 @@ def parse_kafka(r, f):
     f["headers"] = r.bytes(headers)
 
 
+def parse_entry(r):
+    """Each begins at a multiple of 8, as the record's end does."""
+    r.at = r.at + 7 & ~7
+    e = dict(zip(("msg", "offset", "timestamp_ms", "enqueued_us", "partition", "err", "key_len", "value_len",
+                  "headers_len", "retries", "status"), r.take("QqqQiiIIIIH")))
+    key, headers, e["kafka_flags"] = r.take("HHH")
+    e["key"], e["headers"] = r.bytes(key), r.bytes(headers)
+    return e
+
+
 def parse_rest(kind, r, f):
     if kind == "close":
         f["ino"] = r.take("Q")
@@ -87,6 +97,11 @@ def parse_rest(kind, r, f):
     elif kind == "client":
         f["client_address"], f["group_handle"], name, cluster, group, _ = r.take("QQHHHH")
         f["name"], f["cluster"], f["group"] = r.bytes(name), r.bytes(cluster), r.bytes(group)
+    elif kind == "delivered":
+        f["client_address"], f["sent_ns"], f["batch_count"], count, topic, client, _ = r.take("QQIIHHI")
+        f["topic"], f["client"] = r.bytes(topic), r.bytes(client)
+        f["entries"] = [parse_entry(r) for _ in range(count)]
+        r.at = r.at + 7 & ~7
     elif kind == "refused":
         f["thread"], f["task"], f["task_id"] = r.label(), r.label(), r.take("Q")
         f["client_address"], f["err"], topic, client = r.take("QiHH")
@@ -120,9 +135,10 @@ def parse(data):
 
 def each_message(r):
     """A batch as one record a message."""
-    if r.kind != "ack":
+    parts = getattr(r, "acked", None) or getattr(r, "entries", None)
+    if not parts:
         return [r]
-    return [Record(**{**r.__dict__, **one}) for one in r.acked]
+    return [Record(**{**r.__dict__, **one}) for one in parts]
 
 
 def parse_heads(data):
