@@ -28,9 +28,10 @@ Run = collections.namedtuple("Run", "brokers topic count id directory")
 #     messages; "none"
 # is_daemon: the producer does not end by itself
 # relay: how its program sends on what it reads, in words; None: that is not tried
+# is_one_thread: the thread that reads a message also sends it again, so it is known to be its parent
 Client = collections.namedtuple(
-    "Client", "name build program commands verb attach headers is_daemon relay",
-    defaults=(None, None, None, "consume", "pid", "message", False, None))
+    "Client", "name build program commands verb attach headers is_daemon relay is_one_thread",
+    defaults=(None, None, None, "consume", "pid", "message", False, None, False))
 
 
 def traceparent(run_id, n):
@@ -127,7 +128,7 @@ CLIENTS = [
            headers="process"),
     Client("python_debian", program=python_client),
     Client("python_wheel", "python", python_client, attach="cmd",
-           relay="read and sent again by one thread"),
+           relay="read and sent again by one thread", is_one_thread=True),
     Client("python_batches", "python", python_client, verb="consume-batches"),
     Client("go", "go", go_client, attach="cmd", relay=IN_GOROUTINES),
     Client("go_stripped", "go", go_stripped, relay=IN_GOROUTINES),

@@ -282,8 +282,10 @@ def run_relay(client, built, count, directory, figures):
                                        run.topic)
     how = client.relay + ", without headers"
     figures.add("kafka.clients.%s.relay_seen" % client.name, seen, "spans", "== %d" % count, how)
+    figures.add("kafka.clients.%s.relay_right" % client.name, right, "spans",
+                "== %d" % count if client.is_one_thread else None, how + "; below their own message's span")
     figures.add("kafka.clients.%s.relay_wrong_parents" % client.name, len(wrong), "spans", "== 0",
-                how + "; %d have the right parent, the others none" % right, wrong)
+                how, wrong)
 
 
 def run_client(client, args, figures):

@@ -37,13 +37,19 @@ class Figures:
             os.unlink(self.path)
 
     def add(self, name, value, unit, goal, how, findings=()):
-        """goal: "== 0", "<= 2" or ">= 12"; findings: what is wrong, in sentences."""
-        relation, limit = goal.split()
-        ok = {"==": operator.eq, "<=": operator.le, ">=": operator.ge}[relation](
-            value, float(limit))
-        row = {"name": name, "value": value, "unit": unit, "goal": goal, "ok": ok, "how": how}
+        """goal: "== 0", "<= 2" or ">= 12"; none: the figure is told, and no check. findings: what
+        is wrong, in sentences."""
+        ok = None
+        if goal:
+            relation, limit = goal.split()
+            ok = {"==": operator.eq, "<=": operator.le, ">=": operator.ge}[relation](
+                value, float(limit))
+        row = {"name": name, "value": value, "unit": unit, "goal": goal or "", "ok": ok, "how": how}
         with open(self.path, "a") as f:
             f.write(json.dumps(row) + "\n")
+        if not goal:
+            print("       %s: %s %s" % (name, value, unit), flush=True)
+            return
         self.checks.check(name, not ok and "%s %s, goal %s" % (value, unit, goal),
                           "%s %s" % (value, unit))
         tell(findings)
