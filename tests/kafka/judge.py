@@ -26,6 +26,10 @@ TIME_MEDIAN_MAX_NS = 1_000_000  # of all of one client: further, and another mom
 SPLIT_MAX_US = 5_000            # of queue_us and broker_us
 WAIT_MAX_MS = 1                 # of wait_ms: both ends are cut to milliseconds
 
+# Since when the way to a partition's high watermark is proven, so that the lag is always told;
+# before, it is told where an acknowledgement was seen.
+WATERMARK_SINCE = (1, 6)
+
 WANTED, NEVER, EITHER = "wanted", "never", "either"
 
 
@@ -107,6 +111,7 @@ class Judge:
         """unacknowledged: whether messages of which nothing was heard must have a span."""
         self.lines = lines
         self.skip = frozenset(skip)
+        self.is_lag_told = lines.version >= WATERMARK_SINCE
         self.spans = [s for s in spans if s.operation in OPERATIONS and
                       s.operation not in self.skip]
         self.wants = wants_of(lines, self.skip)
@@ -205,7 +210,7 @@ class Judge:
                             "messaging.destination.name": want.topic,
                             "messaging.client.id": want.client_id, ERROR: want.error,
                             **want.attributes}.items():
-            if name != LAG or name in span.attributes:      # is told where it is known
+            if name != LAG or name in span.attributes or self.is_lag_told:
                 self._is(name, want, span.attributes.get(name), value)
         self._is("status", want, span.status, "error" if want.error else "unset")
         self._times(want)

@@ -72,7 +72,7 @@ class Taken:
         self.call = None
         self.ends = []          # times at which its processing may be said to end
         self.producer = None    # a Sent
-        self.lag = None         # messages behind it in the partition
+        self.lag = None         # messages behind it in the partition; None: nobody said
 
     def __repr__(self):
         return "process %s:%d:%d of %s" % (self.topic, self.partition, self.offset, self.client_id)
@@ -116,6 +116,7 @@ class Lines:
         self.stray_acks = []            # of no message that we know
         self.clients = []
         self.wall_offset = None         # ns from monotonic to the wall clock
+        self.version = ()               # of librdkafka: numbers
         self._read()
         self._call()
         self._commit()
@@ -140,6 +141,7 @@ class Lines:
                 self.clients.append(line)
                 if self.wall_offset is None:
                     self.wall_offset = line["wall_offset"]
+                    self.version = tuple(int(n) for n in re.findall(r"\d+", line["version"])[:3])
             elif role == "send":
                 open_sends[line["pid"], line["msg"]] = sent = Sent(line)
                 self.sent.append(sent)
@@ -218,7 +220,7 @@ class Lines:
             taken.producer = by_place.get((taken.topic, taken.partition, taken.offset))
             offsets = [ack["offset"] for ack in stored[taken.topic, taken.partition]
                        if ack["t"] < taken.t]
-            taken.lag = max(offsets, default=taken.offset) - taken.offset
+            taken.lag = max(offsets) - taken.offset if offsets else None
 
     def complaints(self):
         """What is wrong with the truth itself: then nothing can be judged."""

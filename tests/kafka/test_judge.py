@@ -140,6 +140,7 @@ CHANGES = (
     ("another wait", attribute("took bare", wants.WAIT_MS, 90), 0, 0, {wants.WAIT_MS}),
     ("no wait", bare_of("took headed", wants.WAIT_MS), 0, 0, {wants.WAIT_MS}),
     ("another lag", attribute("took headed", wants.LAG, 0), 0, 0, {wants.LAG}),
+    ("no lag", bare_of("took again", wants.LAG), 0, 0, {wants.LAG}),
     ("another error", attribute("failed", wants.ERROR, "MSG_TIMEOUT"), 0, 0, {wants.ERROR}),
     ("an error that was none", attribute("bare", wants.ERROR, "FAIL"), 0, 0, {wants.ERROR}),
     ("no error status", put("failed", "error", False), 0, 0, {"status"}),
@@ -220,9 +221,22 @@ def check_unheard():
                      wanted)
 
 
+def check_lag():
+    """A release before 1.6 may leave it out, and may not tell another."""
+    for name, change, wanted in (
+            ("left out", bare_of("took headed", wants.LAG), set()),
+            ("another", attribute("took headed", wants.LAG, 0), {wants.LAG})):
+        told = story.Story()
+        told.lines[0]["version"] = "1.5.3"
+        change(told)
+        had = set(verdict_on(told)[1].wrong)
+        checks.check("lag of an old release: " + name, had != wanted and "%s" % had, wanted)
+
+
 def main():
     check_joins()
     check_unheard()
+    check_lag()
     told = story.Story()
     complaints, whole = verdict_on(told)
     checks.check("the story's own truth is sound", complaints)

@@ -94,7 +94,9 @@ def want_taken(taken, wall_offset):
     want.topic, want.taken = taken.topic, [taken]
     want.ends = [end + wall_offset for end in taken.ends]
     want.attributes = {PARTITION: str(taken.partition), OFFSET: taken.offset, COUNT: None,
-                       GROUP: taken.group, LAG: taken.lag, **content(taken.line)}
+                       GROUP: taken.group, **content(taken.line)}
+    if taken.lag is not None:
+        want.attributes[LAG] = taken.lag
     return want
 
 
