@@ -23,7 +23,8 @@ APART_MAX_NS = 500_000_000      # a span that begins further from a message is n
 ALIGN_MAX = 4_000_000           # pairs of a message and a span that are tried, a client
 TIME_MAX_NS = 50_000_000        # of a single time, on a machine that does other things too
 TIME_MEDIAN_MAX_NS = 1_000_000  # of all of one client: further, and another moment is meant
-SPLIT_MAX_US = 5_000            # of queue_us and broker_us
+SPLIT_MAX_US = 50_000           # of a single queue_us or broker_us, on such a machine
+SPLIT_MEDIAN_MAX_US = 1_000     # of all of them: of all clients, for one's may be of one request
 WAIT_MAX_MS = 1                 # of wait_ms: both ends are cut to milliseconds
 
 # Since when the way to a partition's high watermark is proven, so that the lag is always told;
@@ -121,6 +122,7 @@ class Judge:
         self.findings = []
         self.apart = {"start": [], "end": []}   # ns, absolute
         self.apart_of = collections.defaultdict(list)   # (which, client) -> the same
+        self.split_apart = {QUEUE_US: [], BROKER_US: []}    # us, absolute
         self.missing, self.strangers = [], []
         self._recognize()
         if unacknowledged == EITHER:
@@ -183,6 +185,9 @@ class Judge:
             median = statistics.median(apart)
             if median > TIME_MEDIAN_MAX_NS:
                 self._say(which, "half of %s is more than %.3f ms off", client, median / 1e6)
+        for name, apart in self.split_apart.items():
+            if apart and statistics.median(apart) > SPLIT_MEDIAN_MAX_US:
+                self._say(name, "half of all is more than %d us off", statistics.median(apart))
 
     # -- fields -----------------------------------------------------------------------------------
 
@@ -259,7 +264,10 @@ class Judge:
                 continue
             if name not in had:
                 self._say(name, "%r has none", want)
-            elif abs(had[name] - ns // 1000) > SPLIT_MAX_US:
+                continue
+            apart = abs(had[name] - ns // 1000)
+            self.split_apart[name].append(apart)
+            if apart > SPLIT_MAX_US:
                 self._say(name, "%r: %d, not %d", want, had[name], ns // 1000)
 
     def _wait(self, want):

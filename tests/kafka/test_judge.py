@@ -66,6 +66,15 @@ def later(label, field, us):
     return change
 
 
+def shift(name, us):
+    """Of every span that has it."""
+    def change(told):
+        for span in told.spans.values():
+            if name in span["attributes"]:
+                span["attributes"][name] += us
+    return change
+
+
 def same_id(told):
     told.doubles.append(dict(told.spans["took bare"]))
 
@@ -151,7 +160,13 @@ CHANGES = (
      {wants.PERSISTED}),
     ("a retry that was none", attribute("bare", wants.RETRIES, 1), 0, 0, {wants.RETRIES}),
     ("no queue time", bare_of("bare", wants.QUEUE_US), 0, 0, {wants.QUEUE_US}),
-    ("another broker time", attribute("bare", wants.BROKER_US, 9000), 0, 0, {wants.BROKER_US}),
+    ("another broker time", attribute("bare", wants.BROKER_US, 60_000), 0, 0, {wants.BROKER_US}),
+    ("a time that all have in the queue and more", shift(wants.QUEUE_US, 1_500), 0, 0,
+     {wants.QUEUE_US}),
+    ("a time that all have at the broker and more", shift(wants.BROKER_US, 1_500), 0, 0,
+     {wants.BROKER_US}),
+    ("one that waits 9 ms longer than the plugin saw", attribute("bare", wants.QUEUE_US, 9_000), 0,
+     0, set()),
     ("a producer in another trace", put("headed", "trace", "9" * 32), 0, 0, {"trace"}),
     ("a producer with another id", put("headed", "id", "9" * 16), 0, 0, {"span id"}),
     ("a producer with a parent", put("bare", "parent", "9" * 16), 0, 0, {"parent"}),
