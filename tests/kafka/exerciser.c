@@ -80,9 +80,9 @@ void note_call(const char *scenario, const char *api, uint64_t begin_ns, long n)
 	note(scenario, api, begin_ns, n, "NO_ERROR");
 }
 
-void note_refused(const char *scenario, uint64_t begin_ns, rd_kafka_resp_err_t err)
+void note_ended(const char *scenario, const char *api, uint64_t begin_ns, rd_kafka_resp_err_t err)
 {
-	note(scenario, "produce", begin_ns, 0, k.rd_kafka_err2name(err));
+	note(scenario, api, begin_ns, 0, k.rd_kafka_err2name(err));
 }
 
 rd_kafka_conf_t *configure(const struct exercise *ex, const char *name, const char *const *pairs)

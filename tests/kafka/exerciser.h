@@ -57,8 +57,9 @@ uint64_t now_ns(void);
 /* A line for the judge, beside the plugin's: from @begin_ns to now @api gave @n messages. */
 void note_call(const char *scenario, const char *api, uint64_t begin_ns, long n);
 
-/* The same of a produce function that made no message: no interceptor is told. */
-void note_refused(const char *scenario, uint64_t begin_ns, rd_kafka_resp_err_t err);
+/* The same of one that ends a transaction, or of a produce function that made no message: no
+ * interceptor is told of these. */
+void note_ended(const char *scenario, const char *api, uint64_t begin_ns, rd_kafka_resp_err_t err);
 
 /* A line on stdout: the scenario did what it says, or is not possible with this release. */
 void told(const char *scenario, const char *what, long n);

@@ -89,7 +89,7 @@ static void queue_full(const struct exercise *ex)
 		message_make(&m, p.number, p.sent++);
 		begin = now_ns();
 		must(sends[i / 2](&p, &m) == RD_KAFKA_RESP_ERR__QUEUE_FULL, name, "a full queue");
-		note_refused(name, begin, RD_KAFKA_RESP_ERR__QUEUE_FULL);
+		note_ended(name, "produce", begin, RD_KAFKA_RESP_ERR__QUEUE_FULL);
 	}
 	must(!k.rd_kafka_purge(p.rk, RD_KAFKA_PURGE_F_QUEUE), name, "a purge");
 	producer_drain(&p);

@@ -6,12 +6,28 @@
 #include <string.h>
 
 #define MANY 1200
+#define COMMIT "commit_transaction"
+#define ABORT "abort_transaction"
+/* 26 EndTxn, once; 49 INVALID_PRODUCER_ID_MAPPING: never again, but an abort is possible */
+#define REFUSE_END "errors 26 1 49"
+#define REFUSAL_SINCE 0x01060000	/* releases that tell it to who commits */
 
 static unsigned int scenarios;		/* so far */
 
 static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaque)
 {
 	(void)rk, (void)m, (void)opaque;
+}
+
+static rd_kafka_resp_err_t code_of(rd_kafka_error_t *error)
+{
+	rd_kafka_resp_err_t code;
+
+	if (!error)
+		return RD_KAFKA_RESP_ERR_NO_ERROR;
+	code = k.rd_kafka_error_code(error);
+	k.rd_kafka_error_destroy(error);
+	return code;
 }
 
 /* --- the five functions ----------------------------------------------------------------------- */
@@ -71,8 +87,6 @@ static rd_kafka_resp_err_t send_array(struct producer *p, const struct message *
 		{ .vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = { (void *)m->value, m->len } },
 		{ .vtype = RD_KAFKA_VTYPE_KEY, .u.mem = { (void *)m->key, m->key_len } },
 	};
-	rd_kafka_resp_err_t code;
-	rd_kafka_error_t *error;
 	int i;
 
 	for (i = 0; i < m->headers_n; i++)
@@ -80,12 +94,7 @@ static rd_kafka_resp_err_t send_array(struct producer *p, const struct message *
 			.vtype = RD_KAFKA_VTYPE_HEADER,
 			.u.header = { m->headers[i].name, m->headers[i].value, m->headers[i].len },
 		};
-	error = k.rd_kafka_produceva(p->rk, args, (size_t)(5 + m->headers_n));
-	if (!error)
-		return RD_KAFKA_RESP_ERR_NO_ERROR;
-	code = k.rd_kafka_error_code(error);
-	k.rd_kafka_error_destroy(error);
-	return code;
+	return code_of(k.rd_kafka_produceva(p->rk, args, (size_t)(5 + m->headers_n)));
 }
 
 rd_kafka_resp_err_t send_batch(struct producer *p, const struct message *m)
@@ -276,13 +285,46 @@ static void many_without_acks(const struct exercise *ex)
 	told(name, "sent", MANY);
 }
 
-/* One that commits and one that aborts, with messages in each. */
+static void begin_with_some(struct producer *p)
+{
+	must(!code_of(k.rd_kafka_begin_transaction(p->rk)), p->name, "a transaction");
+	send_some(p, send_inline, FEW);
+}
+
+/* How it ends is for the judge to compare: what the function returned. */
+static rd_kafka_resp_err_t end_noted(struct producer *p, const char *call)
+{
+	rd_kafka_error_t *(*end)(rd_kafka_t *, int) = *call == 'c' ?
+		k.rd_kafka_commit_transaction : k.rd_kafka_abort_transaction;
+	uint64_t begin = now_ns();
+	rd_kafka_resp_err_t err = code_of(end(p->rk, WAIT_MS));
+
+	note_ended(p->name, call, begin, err);
+	return err;
+}
+
+/* Releases before REFUSAL_SINCE return no error, and the transaction is over for them. */
+static void commit_refused(struct producer *p)
+{
+	rd_kafka_resp_err_t err;
+
+	begin_with_some(p);
+	ask(p->name, REFUSE_END);
+	err = end_noted(p, COMMIT);
+	if (!err && k.rd_kafka_version() < REFUSAL_SINCE)
+		return;
+	must(err == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING, p->name,
+	     "a commit that the broker refuses");
+	must(!end_noted(p, ABORT), p->name, "an abort of what was not committed");
+}
+
+/* One that commits, one that the broker does not let commit, so that it aborts, and one that
+ * aborts by its own will; with messages in each. */
 static void transactions(const struct exercise *ex)
 {
 	static const char *const pairs[] = { "transactional.id", "exerciser", NULL };
 	static const char name[] = "txn";
 	struct producer p;
-	uint64_t begin;
 
 	if (!is_wanted(ex, name))
 		return;
@@ -291,20 +333,15 @@ static void transactions(const struct exercise *ex)
 		return;
 	}
 	must(producer_new(&p, ex, name, DELIVERY_CALLBACK, pairs), name, "a producer");
-	must(!k.rd_kafka_init_transactions(p.rk, WAIT_MS), name, "the transactions' begin");
-	must(!k.rd_kafka_begin_transaction(p.rk), name, "a transaction");
-	send_some(&p, send_inline, FEW);
-	begin = now_ns();
-	must(!k.rd_kafka_commit_transaction(p.rk, WAIT_MS), name, "a commit");
-	note_call(name, "commit_transaction", begin, 0);
-	must(!k.rd_kafka_begin_transaction(p.rk), name, "another transaction");
-	send_some(&p, send_inline, FEW);
+	must(!code_of(k.rd_kafka_init_transactions(p.rk, WAIT_MS)), name, "the transactions' begin");
+	begin_with_some(&p);
+	must(!end_noted(&p, COMMIT), name, "a commit");
+	commit_refused(&p);
+	begin_with_some(&p);
 	producer_drain(&p);
-	begin = now_ns();
-	must(!k.rd_kafka_abort_transaction(p.rk, WAIT_MS), name, "an abort");
-	note_call(name, "abort_transaction", begin, 0);
+	must(!end_noted(&p, ABORT), name, "an abort");
 	producer_end(&p);
-	told(name, "sent", 2 * FEW);
+	told(name, "sent", 3 * FEW);
 }
 
 /* What the consumers read: all kinds of messages, and a large one. */

@@ -53,7 +53,9 @@ class Story:
         self.commit("commit", [(0, 2)], asked=True)
         self.commit("commits", [(1, 1), (2, 1)], asked=False)
         self.send("in txn", 3, 0, "z", 17, client="txn")
-        self.transaction("in txn")
+        self.transaction("in txn", ("commit", "NO_ERROR"))
+        self.send("in another txn", 3, 2, "z", 17, client="txn")
+        self.transaction("in another txn", ("commit", "_TIMED_OUT"), ("abort", "NO_ERROR"))
         self.send("retried", 3, 1, "z", 18, client="retry-1", retries=2)
         self.refused("refused")
         self.unheard("unheard")
@@ -216,11 +218,14 @@ class Story:
                 "messaging.destination.partition.id": str(p)}) for p, o in places]
         self.pass_us(50)
 
-    def transaction(self, label):
-        begin = self.now
-        self.pass_us(30)
-        self.call("commit_transaction", 0, begin, "txn")
-        self.spans[label]["events"] = [("transaction.commit", {"spanstitch.kafka.outcome": "ok"})]
+    def transaction(self, label, *ends):
+        """Ends as often as asked: (function's first word, error or NO_ERROR)."""
+        for word, error in ends:
+            begin = self.now
+            self.pass_us(30)
+            self.call(word + "_transaction", 0, begin, "txn", error=error)
+            self.spans[label]["events"].append(("transaction." + word, {
+                "spanstitch.kafka.outcome": "ok" if error == "NO_ERROR" else error.lstrip("_")}))
 
     def unheard(self, label):
         """A message that was never acknowledged."""

@@ -119,6 +119,11 @@ CHANGES = (
     ("a transaction without an end", put("in txn", "events", []), 0, 0, {"events"}),
     ("an abort that was a commit", put("in txn", "events", [
         ("transaction.abort", {wants.OUTCOME: "ok"})]), 0, 0, {"events"}),
+    ("a commit that failed as if it had not", put("in another txn", "events", [
+        ("transaction.commit", {wants.OUTCOME: "ok"}),
+        ("transaction.abort", {wants.OUTCOME: "ok"})]), 0, 0, {"events"}),
+    ("no abort after a commit that failed", put("in another txn", "events", [
+        ("transaction.commit", {wants.OUTCOME: "TIMED_OUT"})]), 0, 0, {"events"}),
     ("an event of another's transaction", put("headed", "events", [
         ("transaction.commit", {wants.OUTCOME: "ok"})]), 0, 0, {"events"}),
     ("no word of an assignment", put("first", "events", []), 0, 0, {"events"}),

@@ -3,6 +3,8 @@
 Every value that the truth knows is wanted, and what must be absent is wanted as None.
 """
 
+from lines import NO_ERROR
+
 KEY_MAX = 64                    # bytes of a key that is told
 
 # What a Want may say, by the name under which it is left out (Judge's skip).
@@ -160,17 +162,21 @@ def want_refused(call, wall_offset):
 
 
 def add_transactions(lines, wants):
-    """The outcome is on every message that was sent before it."""
+    """The outcome is on every message that was sent before it. One that failed ended nothing: the
+    next is on the same messages, too."""
     begin = 0
     for call in lines.asked:
         if not call.api.endswith("_transaction"):
             continue
         event = "transaction." + call.api.partition("_")[0]
+        error = call.line["error"]
+        outcome = "ok" if error == NO_ERROR else error.lstrip("_")
         for want in wants:
             if want.operation == "send" and want.client_id == call.client_id and \
                     begin < want.of.t < call.t:
-                want.events.append((event, {OUTCOME: "ok"}))
-        begin = call.t
+                want.events.append((event, {OUTCOME: outcome}))
+        if outcome == "ok":
+            begin = call.t
 
 
 def add_rebalances(lines, wants):
