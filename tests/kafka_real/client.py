@@ -32,6 +32,7 @@ DEFAULTS = {
     "transaction": 0,       # messages in each
     "abort": 0,             # every such transaction
     "hold": "",             # "purge": at the end, instead of a flush; "exit": end without either
+    "must_retry": False,    # for who judges: the library's log has to tell of a retry
     # consumers
     "group": None,
     "batch": 1,             # messages asked for at once

@@ -97,9 +97,10 @@ def faults(one):
         make("timeout", "the broker is away for longer than message.timeout.ms",
              restart(signal.SIGTERM, DOWN_S), {"message.timeout.ms": 1500, **quick}),
         make("retries", "the broker pauses twice for longer than socket.timeout.ms",
-             pause(2), impatient, partitions=PARTITIONS),
+             pause(2), impatient, partitions=PARTITIONS, must_retry=True),
         make("idempotent", "an idempotent producer while the broker pauses twice",
-             pause(2), {"enable.idempotence": True, **impatient}, partitions=PARTITIONS),
+             pause(2), {"enable.idempotence": True, **impatient}, partitions=PARTITIONS,
+             must_retry=True),
     ]
 
 

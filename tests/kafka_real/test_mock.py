@@ -92,7 +92,7 @@ def scenarios(mocks):
                     [producer("refused", 200, 100, options={"retries": 0})], [],
                     spaced(errors(mocks["refused"], NOT_ENOUGH_REPLICAS, TOO_LARGE, FORBIDDEN), 0.4)),
         "retried": ("the broker refuses some requests, and they are sent again",
-                    [producer("retried", 200, 100, options=debug)], [group("retried")],
+                    [producer("retried", 200, 100, options=debug, must_retry=True)], [group("retried")],
                     spaced(errors(mocks["retried"], NOT_ENOUGH_REPLICAS, TIMED_OUT), 0.5)),
         "timeout": ("the broker is away for longer than message.timeout.ms",
                     [producer("timeout", 200, 50, options={"message.timeout.ms": 500,

@@ -2,7 +2,9 @@
 """Tests verdict.py by a made-up scenario: it passes what is whole, and each thing that is broken is
 found under the word that names it."""
 
+import collections
 import unittest
+import unittest.mock
 
 import verdict
 
@@ -26,6 +28,8 @@ class Client:
 
 
 class Scenario:
+    name, how, complaints = "s", "made up", ()
+
     def __init__(self, *clients):
         self.clients = clients
 
@@ -166,6 +170,40 @@ BROKEN = [      # what; where it has to be found; how
 ]
 
 
+SUMS = "  records 9 = submitted 9 + lost 0: %s\n" \
+       "  spans made 9 = sent 9 + held 0 + dropped 0: agrees\n"
+Run = collections.namedtuple("Run", "scenarios code counters otlp")
+
+
+class Figures:
+    """What report() finds: names of checks and of rows, without the scenario's."""
+
+    def __init__(self):
+        self.checks, self.bad = self, set()
+
+    def check(self, name, bad, _seen=""):
+        if bad:
+            self.bad.add(name.partition(": ")[2])
+
+    def add(self, name, value, _unit, goal, _how, _findings=()):
+        if value != int(goal.split()[1]):
+            self.bad.add(name)
+
+
+def silent(scenario):
+    """As a library that logs no retry, and need not have made one."""
+    scenario.clients[0].text = ""
+
+
+REPORTED = [    # what; what has to be found; the counters' sum, the tracer's end, a change
+    ("all well", set(), "agrees", 0, None),
+    ("a sum that disagrees", {"nothing was lost on the way, every sum agrees"},
+     "DISAGREES", 0, None),
+    ("a tracer that failed", {"the tracer ends as asked"}, "agrees", 1, None),
+    ("no retry where one was meant", {"the workload is as meant"}, "agrees", 0, silent),
+]
+
+
 class Test(unittest.TestCase):
     def found(self, broken):
         scenario, spans = whole()
@@ -176,6 +214,19 @@ class Test(unittest.TestCase):
     def test_whole(self):
         self.assertEqual(self.found(lambda spans: None), {"missing": [], "wrong": [], "orphans": []})
 
+    def test_report(self):
+        for what, wanted, word, code, change in REPORTED:
+            scenario, spans = whole()
+            scenario.clients[0].work["must_retry"] = True
+            if change:
+                change(scenario)
+                spans["p-0"].attributes["spanstitch.kafka.retries"] = None
+            figures = Figures()
+            with self.subTest(what), unittest.mock.patch.object(
+                    verdict, "read_spans", lambda _: list(spans.values())):
+                verdict.report(Run([scenario], code, SUMS % word, None), figures, "x")
+                self.assertEqual(figures.bad, wanted)
+
     def test_broken(self):
         for what, where, broken in BROKEN:
             with self.subTest(what):
@@ -185,5 +236,5 @@ class Test(unittest.TestCase):
 if __name__ == "__main__":
     done = unittest.main(exit=False).result
     bad = len(done.failures) + len(done.errors)
-    print("%d passed, %d failed, 0 skipped" % (len(BROKEN) + 1 - bad, bad))
+    print("%d passed, %d failed, 0 skipped" % (len(BROKEN) + len(REPORTED) + 1 - bad, bad))
     raise SystemExit(bad > 0)

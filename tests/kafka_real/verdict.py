@@ -80,6 +80,7 @@ class Verdict:
     def __init__(self, scenario, spans):
         self.scenario = scenario
         self.missing, self.wrong, self.orphans = [], [], []
+        self.complaints = list(scenario.complaints)     # of the workload
         self.figures = collections.Counter()
         self.ids = {(s.trace, s.span) for s in spans}
         pids = {c.pid for c in scenario.clients}
@@ -112,6 +113,8 @@ class Verdict:
         total, retries = retries_told(client) if "debug" in client.work["options"] else ((0, 0), {})
         self.figures["retries_least"] += total[0]
         self.figures["retries_most"] += total[1]
+        if client.work.get("must_retry") and not total[1]:
+            self.complaints.append("client %s: the library's log tells no retry" % client.name)
         refused = collections.Counter()
         for line in client.of("produced"):
             self.produced[line["id"]] = line
@@ -359,15 +362,16 @@ def report(run, figures, prefix):
     """Rows and checks of one run."""
     figures.checks.check("%s: the tracer ends as asked" % run.scenarios[0].name,
                  run.code != 0 and "%s" % run.code)
-    lost = session.Counters(run.counters).lost()
-    figures.checks.check("%s: nothing was lost on the way" % run.scenarios[0].name, lost)
+    counters = session.Counters(run.counters)
+    figures.checks.check("%s: nothing was lost on the way, every sum agrees" %
+                         run.scenarios[0].name, counters.disagree() or counters.lost())
     spans = read_spans(run.otlp)
     for one in run.scenarios:
         v = Verdict(one, spans)
         how = "%s; %d messages sent, %d read, %d joins" % (
             one.how, len(v.produced), sum(len(c.of("consumed")) for c in one.consumers()),
             v.figures["joins"])
-        figures.checks.check("%s: the workload is as meant" % one.name, one.complaints, how)
+        figures.checks.check("%s: the workload is as meant" % one.name, v.complaints, how)
         for what in ("missing", "wrong", "orphans"):
             findings = getattr(v, what)
             figures.add("%s.%s.%s" % (prefix, one.name, what), len(findings), "findings", "== 0",
