@@ -333,7 +333,8 @@ static void transactions(const struct exercise *ex)
 		return;
 	}
 	must(producer_new(&p, ex, name, DELIVERY_CALLBACK, pairs), name, "a producer");
-	must(!code_of(k.rd_kafka_init_transactions(p.rk, WAIT_MS)), name, "the transactions' begin");
+	must(!code_of(k.rd_kafka_init_transactions(p.rk, WAIT_MS)), name,
+	     "the transactions' begin");
 	begin_with_some(&p);
 	must(!end_noted(&p, COMMIT), name, "a commit");
 	commit_refused(&p);
