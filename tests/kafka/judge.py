@@ -16,8 +16,7 @@ sys.path.insert(0, os.path.join(HERE, "../acceptance"))
 import trees  # noqa: E402
 from lines import Sent  # noqa: E402
 from wants import (  # noqa: E402
-    ALONE, BROKER_US, ERROR, LAG, LARGE_HEADERS, LARGE_HEADERS_BYTES, OFFSET, OPERATIONS, PARTITION,
-    PERSISTED, QUEUE_US, REBALANCE, SIZE, TRANSACTION, WAIT_MS, wants_of)
+    BROKER_US, ERROR, LAG, OFFSET, OPERATIONS, PARTITION, QUEUE_US, SIZE, WAIT_MS, wants_of)
 
 APART_MAX_NS = 500_000_000      # a span that begins further from a message is not of it
 ALIGN_MAX = 4_000_000           # pairs of a message and a span that are tried, a client
@@ -106,16 +105,12 @@ def tell_apart(pairs):
 
 
 class Judge:
-    """skip: names of what is not compared, "end of <client>", or operations that are not judged."""
-
-    def __init__(self, lines, spans, skip=(), unacknowledged=WANTED):
+    def __init__(self, lines, spans, unacknowledged=WANTED):
         """unacknowledged: whether messages of which nothing was heard must have a span."""
         self.lines = lines
-        self.skip = frozenset(skip)
         self.is_lag_told = lines.version >= WATERMARK_SINCE
-        self.spans = [s for s in spans if s.operation in OPERATIONS and
-                      s.operation not in self.skip]
-        self.wants = wants_of(lines, self.skip)
+        self.spans = [s for s in spans if s.operation in OPERATIONS]
+        self.wants = wants_of(lines)
         if unacknowledged == NEVER:
             self.wants = [w for w in self.wants if not self._is_unheard(w)]
         self.wrong = collections.Counter()      # field -> how often
@@ -195,14 +190,8 @@ class Judge:
         self.wrong[field] += 1
         self.findings.append(field + ": " + sentence % args)
 
-    def _is_alone(self, want):
-        return ALONE in self.skip and want.error == "UNKNOWN_PARTITION"
-
     def _is(self, field, want, had, wanted):
-        """Of a message that fails alone all that is known at its end is compared only if that is."""
-        if self._is_alone(want) and field in (PARTITION, OFFSET, ERROR, PERSISTED, "status"):
-            return
-        if field not in self.skip and had != wanted:
+        if had != wanted:
             self._say(field, "%r: %r, not %r", want, had, wanted)
 
     def _compare(self, want):
@@ -231,11 +220,7 @@ class Judge:
             self._is("links", want, span.targets, [])
 
     def _events(self, want):
-        told = want.span.told
-        for skip, names in ((TRANSACTION, "transaction."), (REBALANCE, "rebalance")):
-            if skip in self.skip:
-                told = [event for event in told if not event[0].startswith(names)]
-        self._is("events", want, told, sorted(want.events, key=repr))
+        self._is("events", want, want.span.told, sorted(want.events, key=repr))
 
     def _times(self, want):
         span = want.span
@@ -246,8 +231,6 @@ class Judge:
             self._say("end", "%r ends before it starts", want)
 
     def _time(self, which, want, apart):
-        if which == "end" and (self._is_alone(want) or "end of " + want.client_id in self.skip):
-            return
         self.apart[which].append(abs(apart))
         self.apart_of[which, want.client_id].append(abs(apart))
         if abs(apart) > TIME_MAX_NS:
@@ -260,8 +243,6 @@ class Judge:
             return
         for name, ns in ((QUEUE_US, sent.request["t"] - sent.t),
                          (BROKER_US, sent.response["t"] - sent.request["t"])):
-            if name in self.skip:
-                continue
             if name not in had:
                 self._say(name, "%r has none", want)
                 continue
@@ -277,14 +258,8 @@ class Judge:
         if had is None or abs(had - wanted) > WAIT_MAX_MS:
             self._say(WAIT_MS, "%r: %r, not %r", want, had, wanted)
 
-    def _is_unread(self, message):
-        size = sum(len(name) + len(value or "") for name, value in message.line["headers"]) // 2
-        return LARGE_HEADERS in self.skip and size > LARGE_HEADERS_BYTES
-
     def _sender_ids(self, want):
         """A message's span has the ids that the message carries."""
-        if self._is_unread(want.of):
-            return
         span, context = want.span, want.of.context
         self._is("parent", want, span.parent, "")
         if context:
@@ -302,8 +277,6 @@ class Judge:
     def _single_ids(self, want):
         self._wait(want)
         span, producer = want.span, self._producer_ids(want.taken[0])
-        if self._is_unread(want.taken[0]):
-            return
         if not producer:
             self._is("parent", want, span.parent, "")
             self._is("links", want, [target for target, _ in span.targets], [])
@@ -315,22 +288,17 @@ class Judge:
 
     def _batch_ids(self, want):
         span = want.span
-        wanted, unread = [], []
+        wanted = []
         for taken in want.taken:
             producer = self._producer_ids(taken)
             if not producer:
                 continue
             attributes = {OFFSET: taken.offset, PARTITION: str(taken.partition)}
-            if self._is_unread(taken):
-                unread.append((taken.offset, str(taken.partition)))
-            else:
-                size = taken.line["size"]
-                wanted.append((producer, attributes if size is None else
-                               {**attributes, SIZE: size}))
-        had = [(target, attributes) for target, attributes in span.targets
-               if (attributes.get(OFFSET), attributes.get(PARTITION)) not in unread]
+            size = taken.line["size"]
+            wanted.append((producer, attributes if size is None else {**attributes, SIZE: size}))
         self._is("parent", want, span.parent, "")
-        self._is("links", want, sorted(had, key=repr), sorted(wanted, key=repr))
+        self._is("links", want, sorted(span.targets, key=repr),
+                 sorted(wanted, key=repr))
 
     # -- sums -------------------------------------------------------------------------------------
 

@@ -164,9 +164,8 @@ class Exercise:
             self._lines = lines.Lines(self.path("truth.jsonl"))
         return self._lines
 
-    def judged(self, skip=(), unacknowledged=judge.WANTED):
-        return judge.Judge(self.lines(), judge.read_spans(self.path("otlp.json")), skip,
-                           unacknowledged)
+    def judged(self, unacknowledged=judge.WANTED):
+        return judge.Judge(self.lines(), judge.read_spans(self.path("otlp.json")), unacknowledged)
 
     def counters(self):
         return session.Counters(self.tracer.said())

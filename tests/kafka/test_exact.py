@@ -12,7 +12,6 @@ import sys
 
 import judge
 import run
-import state
 
 MEDIAN_MAX_US = 1000     # of the median time error: more, and spans are not where they were
 checks = run.session.harness.Checks()
@@ -37,7 +36,7 @@ def judge_run(figures, name, exercise, unacknowledged=judge.WANTED):
     counters = exercise.counters()
     checks.check("%s: nothing is lost, every sum agrees" % name,
                  counters.disagree() or counters.lost())
-    j = exercise.judged(state.NOT_YET, unacknowledged)
+    j = exercise.judged(unacknowledged)
     how = "spans of one run of the exerciser against the interceptor plugin's lines"
     figures.add("kafka.%s.recall" % name, j.recall, "", ">= 1", how,
                 [f for f in j.findings if f.startswith("missing")])
@@ -72,7 +71,7 @@ def main():
         return checks.end()
     figures = run.session.Figures("kafka", checks)
     directory = run.session.work_directory("kafka")
-    modes = sys.argv[1:] or state.MODES
+    modes = sys.argv[1:] or list(MODES)
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         runs = {mode: pool.submit(run.Exercise(os.path.join(directory, mode), None,
                                                *MODES[mode][:2]).go) for mode in modes}

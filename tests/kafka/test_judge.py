@@ -27,8 +27,7 @@ def verdict_on(told, unacknowledged=judge.WANTED):
         with open(otlp, "w") as f:
             f.write(told.otlp())
         read = lines.Lines(truth)
-        return read.complaints(), judge.Judge(read, judge.read_spans(otlp), (),
-                                              unacknowledged)
+        return read.complaints(), judge.Judge(read, judge.read_spans(otlp), unacknowledged)
 
 
 def put(label, field, value):

@@ -7,7 +7,7 @@ from lines import NO_ERROR
 
 KEY_MAX = 64                    # bytes of a key that is told
 
-# What a Want may say, by the name under which it is left out (Judge's skip).
+# What a Want may say.
 PARTITION = "messaging.destination.partition.id"
 OFFSET = "messaging.kafka.offset"
 SIZE = "messaging.message.body.size"
@@ -20,13 +20,7 @@ PERSISTED = "spanstitch.kafka.persisted"
 RETRIES = "spanstitch.kafka.retries"
 QUEUE_US, BROKER_US = "spanstitch.kafka.queue_us", "spanstitch.kafka.broker_us"
 WAIT_MS, LAG = "spanstitch.kafka.wait_ms", "spanstitch.kafka.lag"
-BATCH = "batch"                 # one span a batch; without: one a message
-POLL, COMMIT = "poll", "commit"     # spans of these
-REFUSED = "refused"                 # spans of messages that produce() did not even take
-TRANSACTION, REBALANCE = "transaction", "rebalance"     # events
-ALONE = "failed alone"          # messages whose acknowledgement is not one of a batch
-LARGE_HEADERS = "large headers"     # ids of messages whose headers are of more bytes than this
-LARGE_HEADERS_BYTES = 900
+POLL, COMMIT = "poll", "commit"
 
 # operation -> (kind, operation's type)
 OPERATIONS = {"send": ("producer", "send"), "process": ("consumer", "process"),
@@ -190,23 +184,18 @@ def add_rebalances(lines, wants):
                                               "spanstitch.kafka.partitions": PARTITIONS}))
 
 
-def wants_of(lines, skip):
+def wants_of(lines):
+    """One span a batch, and one of the call that gave it; else one a message."""
     at = lines.wall_offset
     wants = [want_sent(sent, at) for sent in lines.sent]
     for call in lines.calls:
-        if call.is_batch and BATCH not in skip:
-            wants.append(want_batch(call, at))
+        if call.is_batch:
+            wants += [want_batch(call, at), want_poll(call, at)]
         else:
             wants += [want_taken(taken, at) for taken in call.taken]
-        if call.is_batch and POLL not in skip:
-            wants.append(want_poll(call, at))
     wants += [want_taken(taken, at) for taken in lines.taken if not taken.call]
-    if COMMIT not in skip:
-        wants += [want_commit(line, at) for line in lines.commits]
-    if REFUSED not in skip:
-        wants += [want_refused(call, at) for call in lines.asked if call.api == "produce"]
-    if TRANSACTION not in skip:
-        add_transactions(lines, wants)
-    if REBALANCE not in skip:
-        add_rebalances(lines, wants)
+    wants += [want_commit(line, at) for line in lines.commits]
+    wants += [want_refused(call, at) for call in lines.asked if call.api == "produce"]
+    add_transactions(lines, wants)
+    add_rebalances(lines, wants)
     return wants

@@ -20,9 +20,6 @@ ID = "test.id"
 CLOCKS_APART_NS = 5000000   # the tracer's idea of the wall clock and ours
 RETRIED = re.compile(r"\|MSGSET\|.* (\S+) \[(\d+)\]: MessageSet with (\d+) message\(s\) "
                      r"\(MsgId (\d+), .*encountered error: (.*) \(actions ([^)]*)\)")
-# Of docs/kafka.md, what the kernel half does not tell yet: it is not wanted. Other names that the
-# code below knows: "batches", "transactions", "retries".
-UNTOLD = set()
 CHILD_OF = ("opentracing.ref_type", "child_of")
 
 
@@ -74,8 +71,7 @@ def retries_told(client):
 
 
 class Verdict:
-    """@spans: all of the run; those of the scenario's processes are judged. @features: what else
-    than the messages themselves is held to docs/kafka.md."""
+    """@spans: all of the run; those of the scenario's processes are judged."""
 
     def __init__(self, scenario, spans):
         self.scenario = scenario
@@ -97,11 +93,8 @@ class Verdict:
             self.judge_consumer(client)
         self.judge_rest()
 
-    def expect(self, span, what, wanted, seen, feature=None):
-        """@feature: a name in UNTOLD, if what is wanted may be absent for that."""
-        if feature in UNTOLD and not seen:
-            self.figures["untold"] += 1
-        elif wanted != seen:
+    def expect(self, span, what, wanted, seen):
+        if wanted != seen:
             self.wrong.append("%r %s: %s is %r, not %r" % (
                 span, span.get(ID), what, seen, wanted))
 
@@ -178,14 +171,12 @@ class Verdict:
     def judge_retries(self, span, told):
         seen = span.get("spanstitch.kafka.retries") or 0
         self.figures["retries"] += seen
-        if told is None or "retries" in UNTOLD and not seen:
-            return
-        if not told[0] <= seen <= told[1]:
+        if told is not None and not told[0] <= seen <= told[1]:
             self.wrong.append("%r %s: retries %s, not %s to %s" % (span, span.get(ID), seen, *told))
 
     def judge_refused(self, client, refused):
         """Their spans have no id: the library never made a message."""
-        for error, count in ({} if "refusals" in UNTOLD else refused).items():
+        for error, count in refused.items():
             spans = [s for s in self.spans if s.pid == client.pid and s.kind == "producer" and
                      not s.get(ID) and s.get("error.type") == error]
             self.figures["errors"] += len(spans)
@@ -207,7 +198,7 @@ class Verdict:
                 self.figures["transaction_events"] += 1
                 outcomes = [a.get("spanstitch.kafka.outcome") for n, a in span.event_names
                             if n == name]
-                self.expect(span, name, [line["error"] or "ok"], outcomes, "transactions")
+                self.expect(span, name, [line["error"] or "ok"], outcomes)
 
     # -- consumers --------------------------------------------------------------------------------
 
@@ -217,7 +208,7 @@ class Verdict:
             calls[line["call"]].append(line)
         alone = []
         for lines in calls.values():
-            if len(lines) > 1 and "batches" not in UNTOLD:
+            if len(lines) > 1:
                 self.judge_batch(client, lines)
             else:
                 alone += lines
@@ -377,15 +368,14 @@ def report(run, figures, prefix):
             figures.add("%s.%s.%s" % (prefix, one.name, what), len(findings), "findings", "== 0",
                         how, findings)
         reported = {line["id"] for c in one.producers() for line in c.of("delivered")}
-        errors = sum(bool(line["error"]) and not ("refusals" in UNTOLD and
-                                                  line["error"] == "QUEUE_FULL")
-                     for c in one.producers() for line in c.of("delivered") + c.of("produced"))
+        errors = sum(bool(line["error"]) for c in one.producers()
+                     for line in c.of("delivered") + c.of("produced"))
         errors += sum(line["id"] not in reported and not line["error"] for c in one.producers()
                       for line in c.of("produced"))     # its process ended first
         figures.add("%s.%s.errors" % (prefix, one.name), v.figures["errors"], "spans",
                     "== %d" % errors, how + "; the goal is what was reported to the clients")
         least, most = v.figures["retries_least"], v.figures["retries_most"]
-        if most and not ("retries" in UNTOLD and not v.figures["retries"]):
+        if most:
             # Between two figures, so the row's value is how far it is outside.
             seen = v.figures["retries"]
             figures.add("%s.%s.retries" % (prefix, one.name),
