@@ -11,15 +11,14 @@ import statistics
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "../acceptance"))
+sys.path[:0] = [os.path.join(HERE, "../acceptance"), os.path.join(HERE, "../platform")]
 
 import trees  # noqa: E402
+from align import align  # noqa: E402
 from lines import Sent  # noqa: E402
 from wants import (  # noqa: E402
     BROKER_US, ERROR, LAG, OFFSET, OPERATIONS, PARTITION, QUEUE_US, SIZE, WAIT_MS, wants_of)
 
-APART_MAX_NS = 500_000_000      # a span that begins further from a message is not of it
-ALIGN_MAX = 4_000_000           # pairs of a message and a span that are tried, a client
 TIME_MAX_NS = 50_000_000        # of a single time, on a machine that does other things too
 TIME_MEDIAN_MAX_NS = 1_000_000  # of all of one client: further, and another moment is meant
 SPLIT_MAX_US = 50_000           # of a single queue_us or broker_us, on such a machine
@@ -63,30 +62,6 @@ def read_spans(path):
     """Those of Kafka alone."""
     spans = [Span(fields) for trace in trees.read_otlp_file(path).values() for fields in trace]
     return [s for s in spans if "messaging.system" in s.attributes]
-
-
-def align(wants, spans):
-    """Pairs of a want and a span, both in the order of time, that are least apart in all."""
-    if len(wants) * len(spans) > ALIGN_MAX:
-        return
-    wants.sort(key=lambda w: w.start)
-    spans.sort(key=lambda s: s.start_ns)
-    gap = APART_MAX_NS // 2
-    cost = [[(i + j) * gap for j in range(len(spans) + 1)] for i in range(len(wants) + 1)]
-    for i, want in enumerate(wants, 1):
-        row, above = cost[i], cost[i - 1]
-        for j, span in enumerate(spans, 1):
-            row[j] = min(above[j - 1] + abs(want.start - span.start_ns), above[j] + gap,
-                         row[j - 1] + gap)
-    i, j = len(wants), len(spans)
-    while i and j:
-        if cost[i][j] == cost[i - 1][j] + gap:
-            i -= 1
-        elif cost[i][j] == cost[i][j - 1] + gap:
-            j -= 1
-        else:
-            i, j = i - 1, j - 1
-            yield wants[i], spans[j]
 
 
 def tell_apart(pairs):
@@ -159,7 +134,7 @@ class Judge:
             if id(span) not in used:
                 left[span.operation, span.pid, span.client_id][1].append(span)
         for wants, spans in left.values():
-            for want, span in tell_apart(align(wants, spans)):
+            for want, span in tell_apart(align(wants, spans, lambda w: w.start)):
                 want.span = span
                 used.add(id(span))
         self.missing = [w for w in self.wants if not w.span]

@@ -11,14 +11,14 @@ import sys
 import urllib.parse
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "../../acceptance"))
+sys.path[:0] = [os.path.join(HERE, "../../acceptance"), os.path.join(HERE, "../../platform")]
 
 import trees  # noqa: E402
 import truth  # noqa: E402
+from align import align  # noqa: E402
 
 NS_PER_MS = 1000000
 TIME_ERROR_MAX_MS = 2       # at the median
-APART_MAX_NS = 500 * NS_PER_MS  # a span further from its line than that is not of it
 WATCH = "/api/v1/namespaces/{namespace}/pods"     # the monitor's list and watch: nobody's work
 CATEGORIES = ("missing_spans", "wrong_trace", "wrong_parents", "orphans", "content", "strangers")
 
@@ -78,28 +78,6 @@ def is_automatic_commit(span):
             "error.type" not in a and span.start_ns + 1 == span.end_ns)
 
 
-def align(wants, spans):
-    """Pairs of a want and a span, both in the order of time, that are least apart in all."""
-    wants = sorted(wants, key=lambda w: w.begin)
-    spans = sorted(spans, key=lambda s: s.start_ns)
-    gap = APART_MAX_NS // 2
-    cost = [[(i + j) * gap for j in range(len(spans) + 1)] for i in range(len(wants) + 1)]
-    for i, want in enumerate(wants, 1):
-        row, above = cost[i], cost[i - 1]
-        for j, span in enumerate(spans, 1):
-            row[j] = min(above[j - 1] + abs(want.begin - span.start_ns), above[j] + gap,
-                         row[j - 1] + gap)
-    i, j = len(wants), len(spans)
-    while i and j:
-        if cost[i][j] == cost[i - 1][j] + gap:
-            i -= 1
-        elif cost[i][j] == cost[i][j - 1] + gap:
-            j -= 1
-        else:
-            i, j = i - 1, j - 1
-            yield wants[i], spans[j]
-
-
 class Verdict:
     """What is wrong, by category; whole: how many executions, with polls, are without."""
 
@@ -141,7 +119,7 @@ class Verdict:
         for span in self.spans:
             spans[span_key(span, self.services)].append(span)
         for key, group in wants.items():
-            for want, span in align(group, spans[key]):
+            for want, span in align(group, spans[key], lambda w: w.begin):
                 span.want = want
                 self.found[want.execution, want.role] = span
 
