@@ -25,7 +25,6 @@ import session  # noqa: E402
 import joins  # noqa: E402
 import programs  # noqa: E402
 
-BROKER = os.path.join(session.ROOT, "build/release/tools/platform/broker")
 PLAIN, QUICK, KILLED = 10000, 1000, 50000       # messages
 QUICK_CLIENTS = ("kcat", "python_debian")
 KCAT_KILLED = 5000      # one process for so few messages each: it would take a minute
@@ -37,22 +36,6 @@ DONE_S = 120
 BATCH_LEAST = 10        # messages in a batch, on average; the client asks for up to 500
 QUIET_S = 0.5           # for the last acknowledgements and commits
 checks = session.harness.Checks()
-
-
-class Broker:
-    """The mock cluster, as long as the block runs."""
-
-    def __init__(self, *topics):
-        self.topics = topics
-
-    def __enter__(self):
-        self.process = subprocess.Popen([BROKER, *self.topics], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-        return self.process.stdout.readline().strip()
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
 
 
 class Pair:
@@ -130,8 +113,8 @@ def new_run(brokers, client, count, directory):
 
 
 def run_alone(client, built, count, directory):
-    with Broker("t-" + client.name) as brokers:
-        pair = Pair(client, built, new_run(brokers, client, count, directory))
+    with session.harness.Broker("t-" + client.name) as broker:
+        pair = Pair(client, built, new_run(broker.address, client, count, directory))
         try:
             pair.start()
             pair.let_go()
@@ -198,8 +181,8 @@ class Traced:
 
 
 def run_traced(client, built, count, directory, add):
-    with Broker("t-" + client.name) as brokers:
-        run = new_run(brokers, client, count, directory)
+    with session.harness.Broker("t-" + client.name) as broker:
+        run = new_run(broker.address, client, count, directory)
         traced = Traced(client, built, run).go()
     truth, wrong = traced.pair.truth()
     counters = session.Counters(traced.tracer.said())
@@ -226,8 +209,8 @@ def run_traced(client, built, count, directory, add):
 
 
 def run_killed(client, built, count, directory):
-    with Broker("t-" + client.name) as brokers:
-        traced = Traced(client, built, new_run(brokers, client, count, directory))
+    with session.harness.Broker("t-" + client.name) as broker:
+        traced = Traced(client, built, new_run(broker.address, client, count, directory))
         pair = traced.pair
         try:
             pair.start()
@@ -259,8 +242,8 @@ def collect(command, directory):
 def run_relay(client, built, count, directory, figures):
     """A client that sends again what it reads: nothing of that may get another message for its
     parent, whatever threads of the system have to do with it."""
-    with Broker("t-" + client.name, "t-%s-relayed" % client.name) as brokers:
-        run = new_run(brokers, client, count, directory)
+    with session.harness.Broker("t-" + client.name, "t-%s-relayed" % client.name) as broker:
+        run = new_run(broker.address, client, count, directory)
         subprocess.run(programs.call(client, built, "produce", run), check=True, timeout=DONE_S)
         traced = Traced(client, built, run)
         traced.pair.producing = programs.call(client, built, "relay", run)

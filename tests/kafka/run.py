@@ -16,7 +16,6 @@ import lines  # noqa: E402
 import session  # noqa: E402
 
 TOOLS = os.path.join(ROOT, "build/release/tools")
-BROKER = os.path.join(TOOLS, "platform/broker")
 EXERCISER = os.path.join(TOOLS, "kafka/exerciser")
 PLUGIN = os.path.join(TOOLS, "kafka/truth.so")
 SYSTEM_LIBRARY = "librdkafka.so.1"      # as the loader finds it
@@ -29,32 +28,10 @@ def missing():
     """What this machine lacks; None when nothing."""
     if os.geteuid() != 0:
         return "not root: nothing can be traced"
-    for path in (session.SPANSTITCH, BROKER, EXERCISER, PLUGIN):
+    for path in (session.SPANSTITCH, session.harness.BROKER, EXERCISER, PLUGIN):
         if not os.path.exists(path):
             return "%s is not built" % os.path.relpath(path, ROOT)
     return None
-
-
-class Broker:
-    """The tests' own, for as long as this holds its standard input."""
-
-    def __init__(self, *arguments):
-        self.process = subprocess.Popen([BROKER, *arguments], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-        self.address = self.process.stdout.readline().strip()
-
-    def command(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
 
 
 class Library:
@@ -96,7 +73,7 @@ class Exercise:
         return os.path.join(self.directory, name)
 
     def go(self):
-        with Broker() as broker:
+        with session.harness.Broker() as broker:
             with open(self.path("exerciser.err"), "wb") as errors:
                 process = subprocess.Popen(
                     [*self.library.command(), broker.address, "--plugin", PLUGIN],
@@ -141,7 +118,8 @@ class Exercise:
         for line in process.stdout:
             word, _, rest = line.strip().partition(" ")
             if word == "ask":
-                return broker.command(rest)
+                broker.command(rest)
+                return "ok\n"
             self.told.append(line.split())
         return None
 

@@ -56,7 +56,7 @@ class Client:
 
 def exercise(directory, messages):
     """Returns (complaints, the tracer)."""
-    with run.Broker("--partitions", str(PARTITIONS), TOPIC) as broker:
+    with run.session.harness.Broker("--partitions", str(PARTITIONS), TOPIC) as broker:
         sender, along, after = clients = [Client(directory, broker, bare, messages)
                                           for bare in ("send", *GROUPS)]
         tracer = run.session.Tracer(

@@ -6,42 +6,17 @@ that is never acknowledged is never seen; all else is the same."""
 
 import argparse
 import contextlib
-import os
-import subprocess
 import sys
 import time
 
 import scenario
 import verdict
 
-BROKER = os.path.join(scenario.session.ROOT, "build/release/tools/platform/broker")
 PARTITIONS = 4
 BEGIN_S = 1
 PRODUCE, NOT_ENOUGH_REPLICAS, TOO_LARGE, TIMED_OUT, FORBIDDEN = 0, 19, 10, 7, 29
 session = scenario.session
 checks = session.harness.Checks()
-
-
-class Mock:
-    def __init__(self, topic, brokers=1):
-        self.process = subprocess.Popen(
-            [BROKER, "--brokers", str(brokers), "--partitions", str(PARTITIONS), topic],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.bootstrap = self.process.stdout.readline().strip()
-
-    def tell(self, command):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().strip()
-        if answer != "ok":
-            raise RuntimeError("the mock cluster says %r to %r" % (answer, command))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
 
 
 def after(*steps):
@@ -64,7 +39,7 @@ def group(name, number=1, **more):
 
 
 def errors(mock, *codes):
-    return [lambda code=code: mock.tell("errors %d 2 %d" % (PRODUCE, code)) for code in codes]
+    return [lambda code=code: mock.command("errors %d 2 %d" % (PRODUCE, code)) for code in codes]
 
 
 def spaced(steps, seconds):
@@ -74,13 +49,13 @@ def spaced(steps, seconds):
 def scenarios(mocks):
     """Name -> (how, producers, consumers, fault) of each."""
     def down(name):
-        return lambda: mocks[name].tell("down 1")
+        return lambda: mocks[name].command("down 1")
 
     def up(name):
-        return lambda: mocks[name].tell("up 1")
+        return lambda: mocks[name].command("up 1")
 
     def leader(number):
-        return lambda: [mocks["leader"].tell("leader leader %d %d" % (p, number))
+        return lambda: [mocks["leader"].command("leader leader %d %d" % (p, number))
                         for p in range(PARTITIONS)]
 
     debug = {"debug": "msg", "retry.backoff.ms": 50}
@@ -130,12 +105,13 @@ def main():
     names = ["plain", "refused", "retried", "timeout", "leader", "acks0", "abroad", "local",
              "transactions"] + ([] if is_light else ["exit"])
     with contextlib.ExitStack() as stack:
-        mocks = {name: stack.enter_context(Mock(name, 2 if name == "leader" else 1))
-                 for name in names}
-        mocks["local"].tell("down 1")
+        mocks = {name: stack.enter_context(session.harness.Broker(
+            "--brokers", "2" if name == "leader" else "1", "--partitions", str(PARTITIONS), name))
+            for name in names}
+        mocks["local"].command("down 1")
         known = scenarios(mocks)
         run = scenario.Run(session.work_directory(suite), [
-            scenario.Scenario(name, how, mocks[name].bootstrap, makers, consumers, fault)
+            scenario.Scenario(name, how, mocks[name].address, makers, consumers, fault)
             for name in names for how, makers, consumers, fault in [known[name]]],
             ["--kafka-mode", "light" if is_light else "full"])
         verdict.report(run.go(), figures, suite.replace("-", "."))

@@ -19,6 +19,7 @@ import cgroup
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = "/usr/bin/python3"
+BROKER = os.path.join(HERE, "../../build/release/tools/platform/broker")    # as make puts it
 SERVICES = ("api", "worker", "kube", "pod-monitor", "result-processor")
 HEADER = {"traceparent": "traceparent", "custom": "trace-id", "none": None}
 START_S = 60
@@ -57,6 +58,31 @@ def wait_until(predicate, seconds):
             return False
         time.sleep(0.05)
     return True
+
+
+class Broker:
+    """broker.c's mock cluster, for as long as the block runs."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen([BROKER, *arguments], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        self.address = self.process.stdout.readline().strip()
+
+    def command(self, line):
+        """One of those that broker.c names."""
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().strip()
+        if answer != "ok":
+            raise RuntimeError("the broker says %r to %r" % (answer, line))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
 
 
 class Platform:
