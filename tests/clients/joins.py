@@ -6,9 +6,15 @@ that the test put into the messages; nothing of it comes from the tracer.
 
 import collections
 import json
+import os
 import re
+import sys
 
-PRODUCER, CONSUMER = 4, 5
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../acceptance"))
+
+import trees  # noqa: E402
+
 TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-01")
 
 # what a message carried; span: None where its header is shared with other messages, so that no
@@ -17,34 +23,33 @@ Message = collections.namedtuple("Message", "n trace span header_span")
 
 
 class Span:
-    def __init__(self, raw):
-        self.name = raw["name"]
-        self.kind = raw["kind"]
-        self.id = (raw["traceId"], raw["spanId"])
-        self.parent = raw.get("parentSpanId") or None
-        self.attributes = attributes_of(raw)
-        self.links = [((link["traceId"], link["spanId"]), attributes_of(link))
-                      for link in raw.get("links", [])]
+    def __init__(self, fields):
+        self.name = fields["name"]
+        self.kind = fields["kind"]
+        self.id = (fields["trace"], fields["span"])
+        self.parent = fields["parent"] or None
+        self.attributes = {key: value for key, _, value in fields["attributes"]}
+        self.links = [((link[0], link[1]), {key: value for key, _, value in link[4]})
+                      for link in fields["links"]]
 
     def __repr__(self):
         return "%s %s-%s" % (self.name, *self.id)
 
 
-def attributes_of(raw):
-    return {a["key"]: next(iter(a["value"].values()), None) for a in raw.get("attributes", [])}
+def spans_of(request):
+    return [Span(fields) for fields in trees.otlp_spans(request)]
 
 
 def read_spans(path):
     with open(path) as f:
-        return [Span(raw) for line in f for resource in json.loads(line)["resourceSpans"]
-                for scope in resource["scopeSpans"] for raw in scope["spans"]]
+        return [span for line in f for span in spans_of(json.loads(line))]
 
 
 def place(attributes):
     """(partition, offset); None where either is unknown."""
     partition = attributes.get("messaging.destination.partition.id")
     offset = attributes.get("messaging.kafka.offset")
-    return (int(partition), int(offset)) if partition and offset is not None else None
+    return (int(partition), offset) if partition and offset is not None else None
 
 
 def read_output(path):
@@ -91,8 +96,8 @@ class Verdict:
         self.producers, self.consumers = {}, {}
         self.others = []        # spans of the topic that are no message's
         mine = [s for s in spans if s.attributes.get("messaging.destination.name") == topic]
-        sent = self._by_message([s for s in mine if s.kind == PRODUCER], self._places_sent)
-        read = self._by_message([s for s in mine if s.kind == CONSUMER], self._places_read)
+        sent = self._by_message([s for s in mine if s.kind == "producer"], self._places_sent)
+        read = self._by_message([s for s in mine if s.kind == "consumer"], self._places_read)
         ids = collections.Counter(s.id for s in mine)
         self.twice = sorted("%s-%s" % id for id, times in ids.items() if times > 1)
         for where, message in truth.items():
@@ -129,7 +134,7 @@ class Verdict:
         if "messaging.batch.message_count" not in span.attributes:
             return [place(span.attributes)]
         places = [place(attributes) for _, attributes in span.links]
-        unknown = int(span.attributes["messaging.batch.message_count"]) - len(places)
+        unknown = span.attributes["messaging.batch.message_count"] - len(places)
         return places + [None] * unknown
 
     def _judge_producer(self, where, message, spans):
@@ -183,12 +188,12 @@ def relayed(truth, copies, spans, topic):
     """
     reading = {}
     for span in spans:
-        if span.kind == CONSUMER and span.attributes.get("messaging.destination.name") == topic:
+        if span.kind == "consumer" and span.attributes.get("messaging.destination.name") == topic:
             where = place(span.attributes)
             reading[truth[where] if where in truth else None] = span
     sent = collections.defaultdict(list)
     for span in spans:
-        if span.kind == PRODUCER and \
+        if span.kind == "producer" and \
                 span.attributes.get("messaging.destination.name") == topic + "-relayed":
             sent[copies.get(place(span.attributes))].append(span)
     seen = {key: found[0] for key, found in sent.items() if key and len(found) == 1}

@@ -16,6 +16,7 @@ import programs  # noqa: E402
 
 COUNT, TOPIC, RUN = 6, "t", "0badcafe"
 PARTITIONS = 2
+PRODUCER, CONSUMER = 4, 5       # as OTLP numbers them
 checks = harness.Checks()
 
 
@@ -40,19 +41,23 @@ def ids(n):
 
 
 def producer(n):
-    return {**ids(n), "name": "send t", "kind": joins.PRODUCER, "attributes": at(n)}
+    return {**ids(n), "name": "send t", "kind": PRODUCER, "attributes": at(n)}
 
 
 def consumer(n):
     return {**ids(n), "spanId": "c%015x" % n, "parentSpanId": ids(n)["spanId"],
-            "name": "process t", "kind": joins.CONSUMER, "attributes": at(n), "links": [ids(n)]}
+            "name": "process t", "kind": CONSUMER, "attributes": at(n), "links": [ids(n)]}
 
 
 def batch(numbers):
-    return {"traceId": "b" * 32, "spanId": "b" * 16, "name": "process t", "kind": joins.CONSUMER,
+    return {"traceId": "b" * 32, "spanId": "b" * 16, "name": "process t", "kind": CONSUMER,
             "attributes": [attribute("messaging.destination.name", TOPIC),
                            attribute("messaging.batch.message_count", len(numbers))],
             "links": [{**ids(n), "attributes": at(n)} for n in numbers]}
+
+
+def spans_of(raw):
+    return joins.spans_of({"resourceSpans": [{"scopeSpans": [{"spans": raw}]}]})
 
 
 def output(lines):
@@ -115,7 +120,7 @@ def check_verdicts():
     truth, wrong = truth_of(LINES)
     checks.check("the truth of a good run", wrong or len(truth) != COUNT and "%s" % truth)
     for name, spans, counts, left in CASES:
-        v = joins.Verdict(truth, [joins.Span(raw) for raw in spans], TOPIC)
+        v = joins.Verdict(truth, spans_of(spans), TOPIC)
         seen = (v.produced, v.consumed, v.joined), len(v.others) + len(v.twice)
         checks.check(name, seen != (counts, left) and "%s, not %s" % (seen, (counts, left)))
 
@@ -131,7 +136,7 @@ def check_truth():
         _, wrong = truth_of(lines)
         checks.check("untraced, told: " + name, not wrong and "nothing")
     truth, _ = truth_of(LINES, is_shared=True)
-    v = joins.Verdict(truth, [joins.Span(raw) for raw in changed(0, spanId="a" * 16)], TOPIC)
+    v = joins.Verdict(truth, spans_of(changed(0, spanId="a" * 16)), TOPIC)
     checks.check("of a shared header the trace alone counts", v.produced != COUNT and v.produced)
 
 
@@ -142,8 +147,8 @@ def check_relayed():
     for name, parent, wanted in (("no parent", None, (1, 0, 0)),
                                  ("its own message", consumer(1)["spanId"], (1, 1, 0)),
                                  ("another message", consumer(2)["spanId"], (1, 0, 1))):
-        spans = RIGHT + [{**sent, "parentSpanId": parent}]
-        seen, right, wrong = joins.relayed(keys, keys, [joins.Span(raw) for raw in spans], TOPIC)
+        spans = RIGHT + [{**sent, "parentSpanId": parent or ""}]
+        seen, right, wrong = joins.relayed(keys, keys, spans_of(spans), TOPIC)
         checks.check("sent again below " + name, (seen, right, len(wrong)) != wanted and
                      "%s" % ((seen, right, wrong),))
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+import judge
 import run
 
 MESSAGES = 100_000
@@ -96,38 +97,28 @@ def written(directory):
     return places, times
 
 
-def value(attributes, key):
-    for a in attributes:
-        if a["key"] == key:
-            return next(iter(a["value"].values()))
-    return None
-
-
 def read(directory, times):
     """(number of a message -> its producer spans' ids,
     (group, partition, offset) -> the links of its spans). By the time of sending alone: a probe
     stands before the plugin, so a span begins between the plugin's line before and its own."""
     producers, consumers = collections.defaultdict(list), collections.defaultdict(list)
     with open(os.path.join(directory, "otlp.json")) as f:
-        for line in f:
-            for resource in json.loads(line)["resourceSpans"]:
-                for scope in resource["scopeSpans"]:
-                    for span in scope["spans"]:
-                        if value(span["attributes"], "messaging.destination.name") != TOPIC:
-                            continue
-                        if span["kind"] == 4:
-                            i = bisect.bisect_left(times, int(span["startTimeUnixNano"]))
-                            producers[i].append((span["traceId"], span["spanId"]))
-                        elif span["kind"] == 5:
-                            consumers[place(span["attributes"])].append(
-                                [(k["traceId"], k["spanId"]) for k in span.get("links", [])])
+        for span in (span for line in f for span in judge.trees.otlp_spans(json.loads(line))):
+            attributes = {key: value for key, _, value in span["attributes"]}
+            if attributes.get("messaging.destination.name") != TOPIC:
+                continue
+            if span["kind"] == "producer":
+                i = bisect.bisect_left(times, span["start_ns"])
+                producers[i].append((span["trace"], span["span"]))
+            elif span["kind"] == "consumer":
+                consumers[place(attributes)].append([link[:2] for link in span["links"]])
     return producers, consumers
 
 
 def place(attributes):
-    return (value(attributes, "messaging.client.id"),
-            int(value(attributes, "messaging.destination.partition.id")),
-            int(value(attributes, "messaging.kafka.offset")))
+    return (attributes["messaging.client.id"],
+            int(attributes["messaging.destination.partition.id"]),
+            attributes["messaging.kafka.offset"])
 
 
 def count(places, producers, consumers):
